@@ -1,0 +1,4 @@
+//! The `vagga` executable; everything is in the library.
+fn main() {
+    std::process::exit(orchestration::vagga::main());
+}

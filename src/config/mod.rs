@@ -1,0 +1,1 @@
+//! The one guarded way to read YAML, and value types shared by the tools.

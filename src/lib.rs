@@ -1,0 +1,14 @@
+//! One toolkit from `git clone` to a self-healing cluster: vagga, lithos, cantal, verwalter.
+//!
+//! Rooms, from the ground up; a room uses those above it, never those below, and tools never import one
+//! another (see the design page in `docs/`): [`sys`] (the kernel), [`config`] (guarded YAML), [`container`]
+//! (a root file system as data and its interpreter), then the tools.
+#![deny(unsafe_code)]
+
+#[cfg(feature = "vagga")]
+pub mod config;
+pub mod container;
+#[allow(unsafe_code)]
+pub mod sys;
+#[cfg(feature = "vagga")]
+pub mod vagga;

@@ -1,0 +1,3 @@
+//! The kernel: every syscall and every `unsafe` of the toolkit, one file per kernel facility.
+//!
+//! Functions are thin, take and return safe types, report `std::io::Error`, and never log, print or panic.

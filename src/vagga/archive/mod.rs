@@ -1,0 +1,1 @@
+//! Archives: tar, zip and deb read into a root by one confined writer.

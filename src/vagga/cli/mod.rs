@@ -1,0 +1,3 @@
+//! The command line: one table of flags makes parser, help, man page and completion.
+
+pub mod globals;

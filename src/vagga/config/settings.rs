@@ -1,0 +1,79 @@
+//! Settings of the user, of the environment and of the project.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The merged settings that apply to one project.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Directory holding the images of many projects.
+    pub storage_dir: Option<PathBuf>,
+    /// Variable naming this project's subdirectory of [`Settings::storage_dir`].
+    pub storage_subdir_from_env_var: Option<String>,
+    /// Shared cache directory; already `None` when the project opted out with `shared-cache: false`.
+    pub cache_dir: Option<PathBuf>,
+    /// `false`: behave like `--no-version-check`.
+    pub version_check: bool,
+    /// Forward proxy variables to builds and commands.
+    pub proxy_env_vars: bool,
+    /// Patterns of caller's variables to pass to commands.
+    pub propagate_environ: Vec<String>,
+    /// Variables for every command.
+    pub environ: BTreeMap<String, String>,
+    /// Name below `/volumes` → absolute host path.
+    pub external_volumes: BTreeMap<PathBuf, PathBuf>,
+    /// Script of `_push_image`.
+    pub push_image_script: Option<String>,
+    /// Raise sysctls through sudo.
+    pub auto_apply_sysctl: bool,
+    /// Treat invocation by another name as a command.
+    pub run_symlinks_as_commands: bool,
+    /// Ignore `auto-clean` of containers.
+    pub disable_auto_clean: bool,
+    /// Wait for a concurrent build instead of failing.
+    pub build_lock_wait: bool,
+    /// Put the version into the name of the build directory.
+    pub versioned_build_dir: bool,
+    /// Index files after each build.
+    pub index_all_images: bool,
+    /// Hard-link identical files of new images.
+    pub hard_link_identical_files: bool,
+    /// The same across projects.
+    pub hard_link_between_projects: bool,
+    /// Mirror of `!Debian`; `None` = the host's apt configuration, else the built-in default.
+    pub debian_mirror: Option<String>,
+    /// Mirror of `!Ubuntu`.
+    pub ubuntu_mirror: Option<String>,
+    /// Do not lock apt's archive directory.
+    pub ubuntu_skip_locking: bool,
+    /// Mirror of `!Alpine`.
+    pub alpine_mirror: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            storage_dir: None,
+            storage_subdir_from_env_var: None,
+            cache_dir: None,
+            version_check: true,
+            proxy_env_vars: true,
+            propagate_environ: Vec::new(),
+            environ: BTreeMap::new(),
+            external_volumes: BTreeMap::new(),
+            push_image_script: None,
+            auto_apply_sysctl: false,
+            run_symlinks_as_commands: true,
+            disable_auto_clean: false,
+            build_lock_wait: false,
+            versioned_build_dir: false,
+            index_all_images: false,
+            hard_link_identical_files: false,
+            hard_link_between_projects: false,
+            debian_mirror: None,
+            ubuntu_mirror: None,
+            ubuntu_skip_locking: false,
+            alpine_mirror: None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Debian and Ubuntu archives: signatures, indexes, dependency resolution, bootstrap.

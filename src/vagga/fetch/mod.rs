@@ -1,0 +1,1 @@
+//! Downloads: the cache of fetched files, the host's certificates and proxies.

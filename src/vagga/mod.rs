@@ -1,0 +1,17 @@
+//! vagga: containers for development.
+pub mod archive;
+pub mod build;
+pub mod cli;
+pub mod config;
+pub mod debian;
+pub mod failure;
+pub mod fetch;
+pub mod project;
+pub mod run;
+pub mod storage;
+pub mod version;
+
+/// Entry point of the `vagga` executable; returns the process exit code.
+pub fn main() -> i32 {
+    127
+}
