@@ -1,0 +1,62 @@
+# make · make test · make demo · make bench · make install
+#
+# The binaries are linked statically, so that one file runs on any Linux of the architecture and inside any
+# container root. A plain `cargo build` gives an ordinary debug build.
+
+HOST    := $(shell rustc -vV | sed -n 's/^host: //p')
+TARGET  ?= $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+OUT     := $(TARGET)/$(HOST)/release
+STATIC  := RUSTFLAGS="-C target-feature=+crt-static"
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+.PHONY: all build test-binaries prepare test test-rust test-bats test-network demo bench doc install clean
+
+all: build
+
+build:
+	$(STATIC) cargo build --release --locked --target $(HOST)
+
+# The binaries under test: the released one and the small tools that only tests use.
+test-binaries:
+	$(STATIC) cargo build --release --locked --target $(HOST) --features test-tools
+
+prepare:
+	@.ci/prepare $(NEEDS)
+
+test: NEEDS = test
+test: prepare test-rust test-binaries
+	@VAGGA_BIN=$(abspath $(OUT)) bats/run
+
+test-rust:
+	cargo fmt --check
+	cargo clippy --locked --all-targets --features test-tools -- -D warnings
+	cargo test --locked
+
+test-bats: test-binaries
+	@VAGGA_BIN=$(abspath $(OUT)) bats/run --offline
+
+demo: NEEDS = demo
+demo: prepare build
+	@PATH="$(abspath $(OUT)):$$PATH" examples/demo
+
+bench: NEEDS = bench
+bench: prepare build
+	@VAGGA_BIN=$(abspath $(OUT)) benches/run
+
+doc:
+	cargo doc --locked --no-deps
+
+install: build
+	install -D -m 755 $(OUT)/vagga $(DESTDIR)$(PREFIX)/bin/vagga
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(OUT)/vagga _man > $(DESTDIR)$(PREFIX)/share/man/man1/vagga.1
+	$(OUT)/vagga _completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vagga
+	$(OUT)/vagga _completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vagga
+	$(OUT)/vagga _completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vagga.fish
+
+clean:
+	cargo clean

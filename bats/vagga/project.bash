@@ -1,0 +1,38 @@
+# Sourced by every .bats file of this folder: a fresh copy of a small project for each test.
+#
+# setup_project NAME   copies vagga-tests/NAME to $PROJECT, changes there; busybox.tar is put beside vagga.yaml
+# Everything below $PROJECT is removed after the test, whoever owns it.
+bats_require_minimum_version 1.5.0
+
+setup_project() {
+    PROJECT=$BATS_TEST_TMPDIR/$1
+    cp -r "$VAGGA_TESTS/$1" "$PROJECT"
+    ln "$VAGGA_FIXTURES/busybox.tar" "$PROJECT/busybox.tar" 2>/dev/null || cp "$VAGGA_FIXTURES/busybox.tar" "$PROJECT/"
+    cd "$PROJECT" || return 1
+}
+
+# A project made of the vagga.yaml on standard input.
+write_project() {
+    PROJECT=$BATS_TEST_TMPDIR/project
+    mkdir -p "$PROJECT"
+    cat >"$PROJECT/vagga.yaml"
+    ln "$VAGGA_FIXTURES/busybox.tar" "$PROJECT/busybox.tar" 2>/dev/null || cp "$VAGGA_FIXTURES/busybox.tar" "$PROJECT/"
+    cd "$PROJECT" || return 1
+}
+
+teardown() {
+    cd /
+    # Files of subordinate ids can only be removed through vagga itself.
+    if [ -n "${PROJECT:-}" ] && [ -d "$PROJECT/.vagga" ]; then
+        (cd "$PROJECT" && vagga _clean --everything) >/dev/null 2>&1 || true
+    fi
+}
+
+# contains TEXT PART: fails with both shown.
+contains() {
+    [[ "$1" == *"$2"* ]] || { printf 'expected to contain: %s\nbut was:\n%s\n' "$2" "$1"; return 1; }
+}
+
+lacks() {
+    [[ "$1" != *"$2"* ]] || { printf 'expected not to contain: %s\nbut was:\n%s\n' "$2" "$1"; return 1; }
+}
