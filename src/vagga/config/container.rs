@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_derive::Serialize;
 
-use super::range::{default_ranges, IdRange};
+use super::range::IdRange;
 use super::step::Step;
 use super::volume::Volume;
 
