@@ -1,3 +1,10 @@
 //! The kernel: every syscall and every `unsafe` of the toolkit, one file per kernel facility.
 //!
 //! Functions are thin, take and return safe types, report `std::io::Error`, and never log, print or panic.
+
+pub mod namespace;
+pub mod poll;
+pub mod process;
+pub mod tty;
+pub mod user;
+mod wait;

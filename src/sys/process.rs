@@ -1,0 +1,473 @@
+//! Processes: fork into namespaces, exec, wait, signals, ids, the death of the parent.
+//!
+//! The toolkit is single-threaded, so that a forked child may run ordinary Rust (allocate, open files) until it
+//! calls [`exec`] or [`exit_now`]. Programs started for other purposes may still use `std::process::Command`.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::mem;
+use std::ops::BitOr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+pub use super::wait::{wait, Status, WaitOptions};
+
+/// Highest signal number of Linux on the architectures supported.
+const LAST_SIGNAL: i32 = 64;
+
+/// Set of namespaces to create, `CLONE_NEW*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Namespaces(u64);
+
+impl Namespaces {
+    /// User and group ids, capabilities.
+    pub const USER: Namespaces = Namespaces(libc::CLONE_NEWUSER as u64);
+    /// Mounts.
+    pub const MOUNT: Namespaces = Namespaces(libc::CLONE_NEWNS as u64);
+    /// Process ids.
+    pub const PID: Namespaces = Namespaces(libc::CLONE_NEWPID as u64);
+    /// System V IPC and POSIX message queues.
+    pub const IPC: Namespaces = Namespaces(libc::CLONE_NEWIPC as u64);
+    /// Network devices, routes, abstract sockets.
+    pub const NET: Namespaces = Namespaces(libc::CLONE_NEWNET as u64);
+    /// Host name.
+    pub const UTS: Namespaces = Namespaces(libc::CLONE_NEWUTS as u64);
+    /// Root of control groups.
+    pub const CGROUP: Namespaces = Namespaces(libc::CLONE_NEWCGROUP as u64);
+
+    /// No new namespace.
+    pub const fn empty() -> Namespaces {
+        Namespaces(0)
+    }
+
+    /// True when all of `other` are in the set.
+    pub const fn contains(self, other: Namespaces) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// `CLONE_NEW*` bits for system calls.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+}
+
+impl BitOr for Namespaces {
+    type Output = Namespaces;
+    fn bitor(self, other: Namespaces) -> Namespaces {
+        Namespaces(self.0 | other.0)
+    }
+}
+
+/// A process this one has forked. Dropping it neither kills nor reaps.
+#[derive(Debug)]
+pub struct Child {
+    /// Process id in the namespace of the caller.
+    pub pid: i32,
+    /// Readable when the process ends; `None` on kernels (or in sandboxes) without pidfds.
+    pub pidfd: Option<OwnedFd>,
+}
+
+/// Which side of [`fork`] this is.
+#[derive(Debug)]
+pub enum Fork {
+    /// The caller, with its new child.
+    Parent(Child),
+    /// The new process.
+    Child,
+}
+
+/// Set once the kernel (or an outer sandbox) has refused clone3.
+static NO_CLONE3: AtomicBool = AtomicBool::new(false);
+/// In a child: process id of the parent, or 0 when it lives in another PID namespace.
+static PARENT: AtomicI32 = AtomicI32::new(0);
+/// In a child in a new PID namespace: descriptor that becomes ready when the parent ends; -1 = none.
+static PARENT_WATCH: AtomicI32 = AtomicI32::new(-1);
+/// Write end of the pipe that stands in for a pidfd of this process; held open as long as it lives.
+static LIFELINE: AtomicI32 = AtomicI32::new(-1);
+/// SIGCHLD has been set to its default action in this process.
+static REAPS: AtomicBool = AtomicBool::new(false);
+
+/// Forks into the given new namespaces: clone3(2) with a pidfd, or clone(2) where clone3 is refused.
+///
+/// The child starts with an empty signal mask; handlers and ignored signals stay (see [`reset_signals`]). A signal
+/// that arrives meanwhile is never handled on behalf of the wrong side. Must be called from a single-threaded
+/// process.
+///
+/// Errors: EPERM, ENOSPC, EUSERS (user namespaces forbidden or exhausted), EAGAIN (process limit), ENOMEM.
+pub fn fork(ns: Namespaces) -> io::Result<Fork> {
+    if !REAPS.swap(true, Ordering::Relaxed) {
+        // A caller that ignored SIGCHLD would make our children vanish without a status.
+        default_action(libc::SIGCHLD)?;
+    }
+    let parent = std::process::id() as i32;
+    let watch = if ns.contains(Namespaces::PID) {
+        Some(watch_self(parent)?)
+    } else {
+        None
+    };
+    let old = set_mask(u64::MAX)?;
+    let result = clone_process(ns);
+    if let Ok(Fork::Child) = result {
+        PARENT.store(if watch.is_some() { 0 } else { parent }, Ordering::Relaxed);
+        PARENT_WATCH.store(watch.map_or(-1, OwnedFd::into_raw_fd), Ordering::Relaxed);
+        close_lifeline();
+        REAPS.store(false, Ordering::Relaxed);
+        set_mask(0)?;
+    } else {
+        set_mask(old)?;
+    }
+    result
+}
+
+/// Clones by the newest call that works.
+fn clone_process(ns: Namespaces) -> io::Result<Fork> {
+    if !NO_CLONE3.load(Ordering::Relaxed) {
+        match clone3(ns) {
+            // Docker's seccomp profile answers ENOSYS so that callers fall back; a few others answer EPERM,
+            // which means "forbidden" from the kernel as well, so that only ENOSYS is taken for a missing call.
+            Err(e) if e.raw_os_error() == Some(libc::ENOSYS) => NO_CLONE3.store(true, Ordering::Relaxed),
+            result => return result,
+        }
+    }
+    clone(ns)
+}
+
+/// clone3(2), kernel 5.3.
+fn clone3(ns: Namespaces) -> io::Result<Fork> {
+    let mut pidfd: libc::c_int = -1;
+    // SAFETY: clone_args is plain data; zero is a valid value of every field.
+    let mut args: libc::clone_args = unsafe { mem::zeroed() };
+    args.flags = ns.0 | libc::CLONE_PIDFD as u64;
+    args.pidfd = ptr::from_mut(&mut pidfd) as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    // SAFETY: args outlives the call and has the size given; no stack or CLONE_VM, so this is a plain fork; the
+    // process is single-threaded (documented), hence the child's memory is consistent.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &mut args, mem::size_of::<libc::clone_args>()) };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(Child {
+            pid: pid as i32,
+            // SAFETY: on success the kernel stored a new descriptor that nobody else owns.
+            pidfd: (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) }),
+        })),
+    }
+}
+
+/// clone(2), then pidfd_open(2) where there is one.
+fn clone(ns: Namespaces) -> io::Result<Fork> {
+    let flags = ns.0 as libc::c_ulong | libc::SIGCHLD as libc::c_ulong;
+    // SAFETY: no stack or CLONE_VM: a plain fork, of a single-threaded process. All pointer arguments are null, so
+    // the order in which architectures take them does not matter (s390x takes flags second and is not supported).
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0usize, 0usize, 0usize, 0usize) };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(Child {
+            pid: pid as i32,
+            pidfd: pidfd_open(pid as i32).ok(),
+        })),
+    }
+}
+
+/// Descriptor that becomes ready (POLLIN or POLLHUP) when this process ends.
+fn watch_self(pid: i32) -> io::Result<OwnedFd> {
+    if let Ok(fd) = pidfd_open(pid) {
+        return Ok(fd);
+    }
+    let (read, write) = pipe()?;
+    let old = LIFELINE.swap(write.into_raw_fd(), Ordering::Relaxed);
+    close_owned(old);
+    Ok(read)
+}
+
+/// A child must not keep its parent's lifeline open.
+fn close_lifeline() {
+    close_owned(LIFELINE.swap(-1, Ordering::Relaxed));
+}
+
+/// Closes a descriptor taken out of one of the statics above; -1 is nothing.
+fn close_owned(fd: i32) {
+    if fd >= 0 {
+        // SAFETY: the statics own what they hold, and it has just been taken out.
+        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    }
+}
+
+/// pidfd_open(2), kernel 5.3. Close-on-exec.
+pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: plain integers; the result is a fresh descriptor.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Asks for `signal` when the parent dies, and ends the process at once if it is dead already.
+///
+/// The kernel forgets the request when effective ids change or capabilities are gained, so that it comes after
+/// [`set_ids`] and before [`exec`].
+///
+/// Errors: EINVAL (no such signal).
+pub fn set_parent_death_signal(signal: i32) -> io::Result<()> {
+    // SAFETY: integer arguments only.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong, 0, 0, 0) })?;
+    if parent_is_dead() {
+        exit_now(128 + signal);
+    }
+    Ok(())
+}
+
+/// True when the process that forked this one has ended.
+fn parent_is_dead() -> bool {
+    let parent = PARENT.load(Ordering::Relaxed);
+    // SAFETY: no arguments, cannot fail.
+    if parent != 0 && unsafe { libc::getppid() } != parent {
+        return true;
+    }
+    let watch = PARENT_WATCH.load(Ordering::Relaxed);
+    if watch < 0 {
+        return false;
+    }
+    let mut fd = libc::pollfd {
+        fd: watch,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one valid pollfd. POLLNVAL (somebody closed the descriptor) does not count as death.
+    let ready = unsafe { libc::poll(&mut fd, 1, 0) };
+    ready == 1 && fd.revents & (libc::POLLIN | libc::POLLHUP) != 0
+}
+
+/// Replaces the process by `program` (a path, no search in PATH). `argv` includes the zeroth argument.
+/// Returns only on failure: the errno of execve(2), or InvalidInput when a string contains a NUL.
+pub fn exec(program: &Path, argv: &[OsString], env: &[(OsString, OsString)]) -> io::Error {
+    match exec_strings(program, argv, env) {
+        Ok((program, argv, env)) => {
+            let argv = pointers(&argv);
+            let env = pointers(&env);
+            // SAFETY: all strings are NUL-terminated and alive, both arrays end with a null pointer.
+            unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), env.as_ptr()) };
+            io::Error::last_os_error()
+        }
+        Err(e) => e,
+    }
+}
+
+/// The arguments of execve(2) as C strings.
+fn exec_strings(
+    program: &Path,
+    argv: &[OsString],
+    env: &[(OsString, OsString)],
+) -> io::Result<(CString, Vec<CString>, Vec<CString>)> {
+    let c_string = |s: &OsStr| CString::new(s.as_bytes()).map_err(io::Error::from);
+    let argv = argv.iter().map(|s| c_string(s)).collect::<io::Result<_>>()?;
+    let env = env
+        .iter()
+        .map(|(name, value)| {
+            let mut pair = name.clone();
+            pair.push("=");
+            pair.push(value);
+            c_string(&pair)
+        })
+        .collect::<io::Result<_>>()?;
+    Ok((c_string(program.as_os_str())?, argv, env))
+}
+
+/// Null-terminated array of the strings' addresses.
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// Ends a forked child without running exit handlers or flushing what the parent had buffered.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: ends the process; nothing runs afterwards.
+    unsafe { libc::_exit(code) }
+}
+
+/// A pipe, both ends close-on-exec: (read, write).
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [-1; 2];
+    // SAFETY: room for two descriptors.
+    check(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) })?;
+    // SAFETY: both have just been created and belong to us.
+    Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
+}
+
+/// Makes `target` refer to the open file of `fd`, not close-on-exec. `target` is typically 0, 1 or 2.
+pub fn dup_to(fd: BorrowedFd<'_>, target: i32) -> io::Result<()> {
+    let fd = fd.as_raw_fd();
+    if fd == target {
+        // dup2 would leave the close-on-exec flag.
+        // SAFETY: integer arguments only.
+        return check(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) });
+    }
+    // SAFETY: integer arguments; what `target` was before is closed, which the caller asks for.
+    check(unsafe { libc::dup2(fd, target) })
+}
+
+/// Closes every descriptor from `first` up: close_range(2), or what `/proc/self/fd` lists, or all below the limit.
+pub fn close_from(first: i32) -> io::Result<()> {
+    // SAFETY: only called before exec; descriptors owned by Rust values are not used afterwards (documented).
+    let r = unsafe { libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, 0) };
+    if r == 0 {
+        return Ok(());
+    }
+    for fd in open_descriptors().unwrap_or_else(|_| (first..descriptor_limit()).collect()) {
+        if fd >= first {
+            // SAFETY: as above; EBADF of the closed directory descriptor is harmless.
+            unsafe { libc::close(fd) };
+        }
+    }
+    Ok(())
+}
+
+/// Numbers in `/proc/self/fd`.
+fn open_descriptors() -> io::Result<Vec<i32>> {
+    let mut fds = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        fds.extend(entry?.file_name().to_str().and_then(|s| s.parse::<i32>().ok()));
+    }
+    Ok(fds)
+}
+
+/// Soft limit of open descriptors, at most a million.
+fn descriptor_limit() -> i32 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 1024,
+        rlim_max: 1024,
+    };
+    // SAFETY: a valid rlimit to fill.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    limit.rlim_cur.min(1 << 20) as i32
+}
+
+/// Sends a signal to a process. `signal` 0 only checks that it exists.
+pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: integer arguments only.
+    check(unsafe { libc::kill(pid, signal) })
+}
+
+/// Sends a signal to every process of a group. Errors: ESRCH (no such group), EPERM.
+pub fn kill_group(pgid: i32, signal: i32) -> io::Result<()> {
+    if pgid <= 1 {
+        // killpg(0) means the own group and killpg(1) everybody.
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    kill(-pgid, signal)
+}
+
+/// Sends a signal through a pidfd, which can never hit a process that reuses the number.
+pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    // SAFETY: integer arguments and a null siginfo.
+    let r = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    check(r as i32)
+}
+
+/// Moves `pid` (0 = this process) into the group `pgid` (0 = a new one named after the process).
+pub fn set_process_group(pid: i32, pgid: i32) -> io::Result<()> {
+    // SAFETY: integer arguments only.
+    check(unsafe { libc::setpgid(pid, pgid) })
+}
+
+/// Gives every signal its default action and empties the mask, so that the program to be executed starts as from
+/// a login shell (Rust's runtime ignores SIGPIPE, callers may ignore more).
+pub fn reset_signals() -> io::Result<()> {
+    let changed = std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| changed_signals(&status))
+        .unwrap_or(u64::MAX);
+    for signal in 1..=LAST_SIGNAL {
+        let fixed = signal == libc::SIGKILL || signal == libc::SIGSTOP;
+        if changed & (1 << (signal - 1)) != 0 && !fixed {
+            default_action(signal)?;
+        }
+    }
+    set_mask(0).map(drop)
+}
+
+/// Bits of the signals that are ignored or caught, from `/proc/self/status`.
+fn changed_signals(status: &str) -> Option<u64> {
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    };
+    Some(field("SigIgn:")? | field("SigCgt:")?)
+}
+
+/// SIG_DFL by the raw call, since libc refuses the two signals it keeps for itself.
+pub(super) fn default_action(signal: i32) -> io::Result<()> {
+    // All-zero is SIG_DFL without flags in the kernel's sigaction of every architecture; 64 bytes cover them all.
+    let action = [0u64; 8];
+    // SAFETY: a readable structure at least as large as the kernel's, no old action wanted, a mask of 8 bytes.
+    let r = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            action.as_ptr(),
+            ptr::null::<u64>(),
+            8,
+        )
+    };
+    check(r as i32)
+}
+
+/// Replaces the signal mask (bit n-1 = signal n); returns the former one.
+pub(super) fn set_mask(mask: u64) -> io::Result<u64> {
+    change_mask(libc::SIG_SETMASK, mask)
+}
+
+/// rt_sigprocmask(2) by the raw call; returns the former mask.
+pub(super) fn change_mask(how: i32, mask: u64) -> io::Result<u64> {
+    let mut old = 0u64;
+    // SAFETY: both masks are 8 bytes, the size the kernel uses on 64-bit and 32-bit architectures with 64 signals.
+    let r = unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &mask, &mut old, 8) };
+    check(r as i32)?;
+    Ok(old)
+}
+
+/// Becomes the user and group given: supplementary groups, then gid, then uid (real, effective, saved).
+///
+/// `groups` `None` leaves the supplementary groups. When they are to be empty and the namespace denies setgroups
+/// (single-id maps), they stay as they are: then none of them has a meaning inside.
+/// Errors: EINVAL (id not mapped), EPERM.
+pub fn set_ids(uid: u32, gid: u32, groups: Option<&[u32]>) -> io::Result<()> {
+    if let Some(groups) = groups {
+        // Raw calls: the C library would try to apply the change to all threads.
+        // SAFETY: the array is readable with the length given.
+        let r = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
+        match check(r as i32) {
+            Err(e) if groups.is_empty() && e.raw_os_error() == Some(libc::EPERM) => {}
+            result => result?,
+        }
+    }
+    // SAFETY: integer arguments only.
+    check(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) } as i32)?;
+    // SAFETY: integer arguments only.
+    check(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) } as i32)
+}
+
+/// -1 → errno.
+pub(super) fn check(result: i32) -> io::Result<()> {
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "process_tests.rs"]
+mod tests;

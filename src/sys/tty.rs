@@ -1,0 +1,67 @@
+//! The terminal: is there one, how wide is it, which process group reads from it.
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::process::{change_mask, check, set_mask};
+
+/// True when the descriptor is a terminal.
+pub fn is_terminal(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: integer argument only.
+    unsafe { libc::isatty(fd.as_raw_fd()) == 1 }
+}
+
+/// Foreground process group of the terminal. Errors: ENOTTY (no terminal, or not the controlling one).
+pub fn foreground(fd: BorrowedFd<'_>) -> io::Result<i32> {
+    // SAFETY: integer argument only.
+    let group = unsafe { libc::tcgetpgrp(fd.as_raw_fd()) };
+    check(group)?;
+    Ok(group)
+}
+
+/// Gives the terminal to a process group of the same session.
+///
+/// SIGTTOU is blocked meanwhile: a process in the background that takes the terminal back would otherwise be
+/// stopped. Errors: ENOTTY, EPERM (group of another session), ESRCH.
+pub fn set_foreground(fd: BorrowedFd<'_>, group: i32) -> io::Result<()> {
+    let old = change_mask(libc::SIG_BLOCK, 1 << (libc::SIGTTOU - 1))?;
+    // SAFETY: integer arguments only.
+    let result = check(unsafe { libc::tcsetpgrp(fd.as_raw_fd(), group) });
+    set_mask(old)?;
+    result
+}
+
+/// Columns of the terminal; `None` when it is none or does not know.
+pub fn width(fd: BorrowedFd<'_>) -> Option<u16> {
+    // SAFETY: winsize is plain data.
+    let mut size: libc::winsize = unsafe { mem::zeroed() };
+    // SAFETY: TIOCGWINSZ fills a winsize.
+    let r = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &mut size) };
+    (r == 0 && size.ws_col > 0).then_some(size.ws_col)
+}
+
+/// Process group of this process.
+pub fn own_group() -> i32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::getpgrp() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_pipe_is_no_terminal() {
+        let (read, _write) = crate::sys::process::pipe().unwrap();
+        assert!(!is_terminal(read.as_fd()));
+        assert_eq!(width(read.as_fd()), None);
+        assert_eq!(
+            foreground(read.as_fd()).unwrap_err().raw_os_error(),
+            Some(libc::ENOTTY)
+        );
+        let e = set_foreground(read.as_fd(), own_group()).unwrap_err();
+        assert_eq!(e.raw_os_error(), Some(libc::ENOTTY));
+    }
+}
