@@ -6,6 +6,7 @@ pub mod config;
 pub mod debian;
 pub mod failure;
 pub mod fetch;
+pub mod ids;
 pub mod project;
 pub mod run;
 pub mod storage;
