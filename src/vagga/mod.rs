@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod ids;
 pub mod project;
 pub mod run;
+pub mod selection;
 pub mod storage;
 pub mod version;
 
