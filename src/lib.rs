@@ -10,5 +10,7 @@ pub mod config;
 pub mod container;
 #[allow(unsafe_code)]
 pub mod sys;
+#[cfg(feature = "test-tools")]
+pub mod test_tools;
 #[cfg(feature = "vagga")]
 pub mod vagga;

@@ -5,6 +5,7 @@
 pub mod namespace;
 pub mod poll;
 pub mod process;
+pub mod seccomp;
 pub mod tty;
 pub mod user;
 mod wait;
