@@ -1,5 +1,10 @@
 //! Running commands: environment, volumes, wrapper process, signals, supervision.
 
+pub mod environ;
+pub mod environ_file;
+pub mod group;
+pub mod pid1;
+
 use super::cli::globals::Globals;
 use super::failure::{exit, Failure};
 use super::project::Project;
