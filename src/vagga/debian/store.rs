@@ -1,0 +1,258 @@
+//! The cache of archive files, `<cache>/debian/`: by digest, shared by all builds and projects.
+//!
+//! ```text
+//! sha256/ab/abcd…      package files and indexes, named by their digest, verified before they get the name
+//! releases/NAME        the newest InRelease seen of each suite (still signed, verified again on every use)
+//! plans/KEY            results of dependency resolution, keyed by the digests of the indexes
+//! tmp/                 downloads in progress (resumed when interrupted) and scratch space
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rustc_serialize::hex::ToHex;
+use sha2::{Digest, Sha256};
+
+use super::mirror;
+use super::Error;
+use crate::vagga::storage::lock;
+
+/// How files come from a mirror; the store does naming, digests, locking and `file:` itself.
+pub trait Transport {
+    /// Fetches `url` into `part`, continuing after what the file already holds if the server can. `size` is the
+    /// expected size in bytes, if known.
+    fn get(&mut self, url: &str, part: &Path, size: Option<u64>) -> Result<(), TransportError>;
+}
+
+/// Why a file did not come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransportError {
+    /// The server has no such file (HTTP 404, 403 of some mirrors, 410).
+    NotFound,
+    /// Anything else, in words.
+    Failed(String),
+}
+
+impl std::fmt::Display for TransportError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TransportError::NotFound => f.write_str("not found"),
+            TransportError::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+/// A file known by its content.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Hex.
+    pub sha256: &'a str,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// The cache and the way to the mirrors.
+pub struct Store<'t> {
+    dir: PathBuf,
+    transport: &'t mut dyn Transport,
+}
+
+impl<'t> Store<'t> {
+    /// Opens (and creates) the store in `dir`.
+    pub fn open(dir: &Path, transport: &'t mut dyn Transport) -> io::Result<Store<'t>> {
+        for sub in ["sha256", "releases", "plans", "tmp"] {
+            fs::create_dir_all(dir.join(sub))?;
+        }
+        Ok(Store {
+            dir: dir.to_path_buf(),
+            transport,
+        })
+    }
+
+    /// Scratch space on the same file system.
+    pub fn tmp(&self) -> PathBuf {
+        self.dir.join("tmp")
+    }
+
+    /// Where the newest `InRelease` of a suite is kept.
+    pub fn release_path(&self, url: &str, suite: &str) -> PathBuf {
+        self.dir.join("releases").join(mirror::flat_name(url, suite))
+    }
+
+    /// Where the result of a resolution is kept.
+    pub fn plan_path(&self, key: &str) -> PathBuf {
+        self.dir.join("plans").join(key)
+    }
+
+    /// Where a file of this digest is, or would be.
+    pub fn path_of(&self, sha256: &str) -> PathBuf {
+        let hex = sha256.to_ascii_lowercase();
+        self.dir
+            .join("sha256")
+            .join(hex.get(..2).unwrap_or("xx"))
+            .join(hex)
+    }
+
+    /// Whether the file is here with the right size; its digest was checked when it came.
+    pub fn has(&self, wanted: Wanted<'_>) -> bool {
+        fs::metadata(self.path_of(wanted.sha256)).is_ok_and(|m| m.is_file() && m.len() == wanted.size)
+    }
+
+    /// The path of a file by its digest, fetched from `url` unless it is here. `what` is for messages.
+    pub fn by_digest(&mut self, url: &str, wanted: Wanted<'_>, what: &str) -> Result<PathBuf, Fetch> {
+        let path = self.path_of(wanted.sha256);
+        if self.has(wanted) {
+            return Ok(path);
+        }
+        let io = |e: io::Error| Fetch::Failed(format!("cannot keep {what} in {}: {e}", path.display()));
+        fs::create_dir_all(path.parent().unwrap_or(&self.dir)).map_err(io)?;
+        let part = self
+            .tmp()
+            .join(format!("{}.part", wanted.sha256.to_ascii_lowercase()));
+        let lock_path = part.with_extension("lock");
+        let _lock = lock::exclusive(&lock_path, true).map_err(io)?;
+        if self.has(wanted) {
+            return Ok(path);
+        }
+        self.get(url, &part, Some(wanted.size))?;
+        if let Err(why) = check(&part, wanted) {
+            remove(&part);
+            return Err(Fetch::Failed(format!(
+                "{what} from {url} is not what the archive's index promises: {why}"
+            )));
+        }
+        fs::rename(&part, &path).map_err(io)?;
+        remove(&lock_path);
+        Ok(path)
+    }
+
+    /// Fetches a file that has no known digest into the scratch space.
+    pub fn fresh(&mut self, url: &str, name: &str) -> Result<PathBuf, Fetch> {
+        let path = self.tmp().join(format!("{name}.{}", std::process::id()));
+        remove(&path);
+        self.get(url, &path, None)?;
+        Ok(path)
+    }
+
+    fn get(&mut self, url: &str, part: &Path, size: Option<u64>) -> Result<(), Fetch> {
+        let Some(local) = mirror::local_path(url) else {
+            return self.transport.get(url, part, size).map_err(|e| match e {
+                TransportError::NotFound => Fetch::NotFound(url.to_string()),
+                TransportError::Failed(why) => Fetch::Failed(format!("cannot fetch {url}: {why}")),
+            });
+        };
+        match fs::copy(local, part) {
+            Ok(_) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Fetch::NotFound(url.to_string())),
+            Err(e) => Err(Fetch::Failed(format!("cannot read {}: {e}", local.display()))),
+        }
+    }
+}
+
+/// Why the store has not got a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetch {
+    /// The mirror lacks it; the URL.
+    NotFound(String),
+    /// In words.
+    Failed(String),
+}
+
+impl From<Fetch> for Error {
+    fn from(e: Fetch) -> Error {
+        match e {
+            Fetch::NotFound(url) => Error::new(format!("{url} does not exist on the mirror")),
+            Fetch::Failed(why) => Error::new(why),
+        }
+    }
+}
+
+/// Compares a file with what was wanted.
+fn check(path: &Path, wanted: Wanted<'_>) -> Result<(), String> {
+    let size = fs::metadata(path).map_err(|e| e.to_string())?.len();
+    if size != wanted.size {
+        return Err(format!("{size} bytes instead of {}", wanted.size));
+    }
+    let got = sha256_of(path).map_err(|e| e.to_string())?;
+    if !got.eq_ignore_ascii_case(wanted.sha256) {
+        return Err(format!("sha256 {got} instead of {}", wanted.sha256));
+    }
+    Ok(())
+}
+
+/// SHA-256 of a file in lower-case hex.
+pub fn sha256_of(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let n = file.read(&mut buffer)?;
+        if n == 0 {
+            return Ok(digest.finalize().as_slice().to_hex());
+        }
+        digest.update(buffer.get(..n).unwrap_or_default());
+    }
+}
+
+/// Removes a file of ours that may not exist.
+pub fn remove(path: &Path) {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => log::warn!("cannot remove {}: {e}", path.display()),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Canned(Vec<u8>, usize);
+
+    impl Transport for Canned {
+        fn get(&mut self, url: &str, part: &Path, _size: Option<u64>) -> Result<(), TransportError> {
+            self.1 += 1;
+            if url.ends_with("missing") {
+                return Err(TransportError::NotFound);
+            }
+            fs::write(part, &self.0).map_err(|e| TransportError::Failed(e.to_string()))
+        }
+    }
+
+    #[test]
+    fn keeps_by_digest_and_refuses_the_rest() {
+        let dir = std::env::temp_dir().join(format!("vagga-store-{}", std::process::id()));
+        let mut canned = Canned(b"hello".to_vec(), 0);
+        let sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+        let wanted = Wanted { sha256, size: 5 };
+        let mut store = Store::open(&dir, &mut canned).unwrap();
+        let path = store.by_digest("http://m/x", wanted, "x").unwrap();
+        assert_eq!(store.by_digest("http://m/x", wanted, "x").unwrap(), path);
+        assert_eq!(fs::read(&path).unwrap(), b"hello");
+        let other = Wanted {
+            sha256: &sha256.replace('2', "3"),
+            size: 5,
+        };
+        assert!(
+            matches!(store.by_digest("http://m/x", other, "x"), Err(Fetch::Failed(w)) if w.contains("sha256 2cf"))
+        );
+        let short = Wanted {
+            sha256: &sha256.replace('2', "4"),
+            size: 6,
+        };
+        assert!(
+            matches!(store.by_digest("http://m/x", short, "x"), Err(Fetch::Failed(w)) if w.contains("5 bytes"))
+        );
+        let missing = store.by_digest("http://m/missing", other, "x");
+        assert_eq!(missing, Err(Fetch::NotFound("http://m/missing".into())));
+        let local = dir.join("local");
+        fs::write(&local, b"local").unwrap();
+        let fresh = store.fresh(&format!("file://{}", local.display()), "l").unwrap();
+        assert_eq!(fs::read(fresh).unwrap(), b"local");
+        assert!(fs::read_dir(dir.join("tmp"))
+            .unwrap()
+            .all(|e| !e.unwrap().path().ends_with(".part")));
+        assert_eq!(canned.1, 4);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
