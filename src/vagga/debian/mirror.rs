@@ -183,7 +183,7 @@ fn is_official(family: Family, source: &Source) -> bool {
         })
     };
     named(keyring)
-        || names.iter().any(|n| known(n))
+        || names.iter().any(known)
         || (scheme == "file" && names.iter().any(|n| path.ends_with(n)))
 }
 
