@@ -182,9 +182,7 @@ fn is_official(family: Family, source: &Source) -> bool {
             rest.is_some_and(|r| r.is_empty() || (*p == "archive/" && r.starts_with('/')))
         })
     };
-    named(keyring)
-        || names.iter().any(known)
-        || (scheme == "file" && names.iter().any(|n| path.ends_with(n)))
+    named(keyring) || names.iter().any(known) || (scheme == "file" && names.iter().any(|n| path.ends_with(n)))
 }
 
 /// Ubuntu splits its architectures over two archives.
