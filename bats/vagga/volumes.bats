@@ -1,0 +1,176 @@
+#!/usr/bin/env bats
+# Volumes of commands.
+load project
+
+@test "Tmpfs with modes, subdirectories and files" {
+    write_project <<'YAML'
+containers:
+  bb:
+    setup: [ !Tar { url: ./busybox.tar } ]
+    volumes:
+      /tmp: !Tmpfs { subdirs: { x: , y: { mode: 0o700 } }, files: { a: text, y/b: } }
+      /run: !Tmpfs { size: 1Gi, subdirs: { shm: } }
+YAML
+    run --separate-stderr vagga _run bb sh -c 'stat -c "%a %n" /tmp /tmp/x /tmp/y; cat /tmp/a; wc -c < /tmp/y/b; ls -d /run/shm; grep " /run " /proc/self/mounts'
+    [ "$status" -eq 0 ]
+    contains "$output" '1777 /tmp'
+    contains "$output" '755 /tmp/x'
+    contains "$output" '700 /tmp/y'
+    contains "$output" 'text'
+    contains "$output" 'size=1048576k'
+}
+
+@test "snapshots are private to a run" {
+    write_project <<'YAML'
+containers:
+  bb:
+    setup: [ !Tar { url: ./busybox.tar } , !Text { /etc/f: original } ]
+    volumes: { /etc: !Snapshot }
+  other: { setup: [ !Tar { url: ./busybox.tar } , !Text { /etc/f: other } ] }
+commands:
+  write: !Command { container: bb, run: "echo changed > /etc/f; cat /etc/f" }
+  read: !Command { container: bb, run: "cat /etc/f" }
+  foreign: !Command { container: bb, volumes: { /etc: !Snapshot { container: other } }, run: "cat /etc/f" }
+  bound: !Command { container: bb, volumes: { /etc: !BindRW /work/etc }, run: "echo x > /etc/made" }
+YAML
+    mkdir etc
+    run --separate-stderr vagga write
+    [ "$output" = changed ]
+    run --separate-stderr vagga read
+    [ "$output" = original ]
+    run --separate-stderr vagga foreign
+    [ "$output" = other ]
+    vagga bound
+    [ "$(cat etc/made)" = x ]
+}
+
+# bats test_tags=ids
+@test "a snapshot keeps modes and owners" {
+    write_project <<'YAML'
+containers:
+  bb:
+    setup:
+    - !Tar { url: ./busybox.tar }
+    - !Sh "mkdir /s; echo x > /s/f; chown 1000 /s; chmod 700 /s"
+    volumes: { /s: !Snapshot }
+YAML
+    run --separate-stderr vagga _run bb stat -c '%a %u %n' /s /s/f
+    [ "${lines[0]}" = '700 1000 /s' ]
+    [ "${lines[1]}" = '644 0 /s/f' ]
+}
+
+@test "cache directories" {
+    write_project <<'YAML'
+containers:
+  bb: { setup: [ !Tar { url: ./busybox.tar } ], volumes: { /home: !CacheDir name } }
+commands:
+  touch: !Command { container: bb, run: [touch, /home/x] }
+  empty: !Command { container: bb, volumes: { /home: !CacheDir "" }, run: [true] }
+  absolute: !Command { container: bb, volumes: { /home: !CacheDir /cache }, run: [true] }
+YAML
+    vagga touch
+    [ -e .vagga/.cache/name/x ]
+    run --separate-stderr vagga _run bb ls /home
+    [ "$output" = x ]
+    run --separate-stderr vagga empty
+    [ "$status" -eq 124 ]
+    contains "${stderr_lines[-1]}" 'mount !CacheDir: path must not be empty'
+    run --separate-stderr vagga absolute
+    [ "$status" -eq 124 ]
+    contains "${stderr_lines[-1]}" 'mount !CacheDir "/cache": path must not be absolute'
+}
+
+@test "another container, read-only and with nothing mounted inside" {
+    write_project <<'YAML'
+containers:
+  other: { setup: [ !Tar { url: ./busybox.tar } , !Text { /etc/f: other } ] }
+  bb: { setup: [ !Tar { url: ./busybox.tar } ], volumes: { /home: !Container other } }
+commands:
+  read: !Command { container: bb, run: "cat /home/etc/f; ls /home/proc; touch /home/x" }
+YAML
+    run --separate-stderr vagga read
+    [ "$output" = other ]
+    [ "$status" -ne 0 ]
+    contains "$stderr" 'Read-only file system'
+}
+
+@test "empty, binds, missing mount points, external volumes, VaggaBin" {
+    write_project <<'YAML'
+containers:
+  bb: { setup: [ !Tar { url: ./busybox.tar } ] }
+commands:
+  empty: !Command { container: bb, volumes: { /home: !Empty }, run: "stat -c %a /home; ls -A /home; touch /home/x" }
+  ro: !Command { container: bb, volumes: { /home: !BindRO /work/d }, run: "cat /home/f; touch /home/x" }
+  rw: !Command { container: bb, volumes: { /home: !BindRW /work/d }, run: "touch /home/made" }
+  file: !Command { container: bb, volumes: { /etc/passwd: !BindRO /work/d/f }, run: "cat /etc/passwd" }
+  hidden: !Command { container: bb, volumes: { /work/d: !Empty }, run: "ls -A /work/d" }
+  missing: !Command { container: bb, volumes: { /nosuch: !Empty }, run: [true] }
+  external: !Command { container: bb, volumes: { /home: !BindRO /volumes/ext }, run: "cat /home/f" }
+  bin: !Command { container: bb, volumes: { /home: !VaggaBin }, run: "ls /home" }
+YAML
+    mkdir d && echo content > d/f
+    run --separate-stderr vagga empty
+    [ "$status" -ne 0 ]
+    [ "${lines[0]}" = 0 ]
+    [ "${#lines[@]}" -eq 1 ]
+    run --separate-stderr vagga ro
+    [ "$output" = content ]
+    [ "$status" -ne 0 ]
+    vagga rw
+    [ -e d/made ]
+    run --separate-stderr vagga file
+    [ "$output" = content ]
+    run --separate-stderr vagga hidden
+    [ "$status" -eq 0 ] || [ "$status" -eq 1 ]
+    [ "$output" = "" ]
+    run --separate-stderr vagga missing
+    [ "$status" -eq 124 ]
+    contains "$stderr" /nosuch
+    export VAGGA_SETTINGS="{\"external-volumes\": {\"ext\": \"$PROJECT/d\"}}"
+    run --separate-stderr vagga external
+    [ "$output" = content ]
+    run --separate-stderr vagga bin
+    contains "$output" vagga
+    export VAGGA_SETTINGS="{\"external-volumes\": {\"ext\": \"$PROJECT/nosuch\"}}"
+    run --separate-stderr vagga bin
+    [ "$status" -ne 0 ]
+    contains "$stderr" nosuch
+}
+
+@test "persistent volumes and their init commands" {
+    write_project <<'YAML'
+containers:
+  plain: { setup: [ !Tar { url: ./busybox.tar } ], volumes: { /home: !Persistent plain } }
+  again: { setup: [ !Tar { url: ./busybox.tar } ], volumes: { /home: !Persistent plain } }
+  init: { setup: [ !Tar { url: ./busybox.tar } ], volumes: { /home: !Persistent { name: filled, init-command: _init } } }
+commands:
+  write: !Command { container: plain, run: "echo shared > /home/f" }
+  read: !Command { container: again, run: [cat, /home/f] }
+  use: !Command { container: init, run: [cat, /home/world] }
+  _init: !Command { container: init, run: "[ -e /work/go ] || exit 9; ls -A /home; echo world > /home/world; echo initialised" }
+YAML
+    vagga write
+    run --separate-stderr vagga read
+    [ "$output" = shared ]
+    [ -e .vagga/.volumes/plain/f ]
+    run --separate-stderr vagga use
+    [ "$status" -eq 9 ]
+    [ ! -e .vagga/.volumes/filled ]
+    run --separate-stderr vagga --no-prerequisites use
+    [ "$status" -eq 124 ]
+    contains "$stderr" 'uninitialized volume "filled"'
+    run --separate-stderr vagga _run init true
+    [ "$status" -eq 124 ]
+    touch go
+    run --separate-stderr vagga use
+    [ "$output" = $'initialised\nworld' ]
+    [ ! -e .vagga/.volumes/.tmp.filled ]
+    run --separate-stderr vagga use
+    [ "$output" = world ]
+    run --separate-stderr vagga _init
+    [ "$output" = $'world\ninitialised' ]
+    vagga _clean --volumes
+    [ ! -e .vagga/.volumes/filled ]
+    run --separate-stderr vagga use
+    [ "$output" = $'initialised\nworld' ]
+}
