@@ -1,0 +1,27 @@
+#!/usr/bin/env bats
+# vagga _doctor: what this machine lacks and what to do about it.
+load project
+
+@test "it works without a project and says what it checked" {
+    cd "$BATS_TEST_TMPDIR"
+    run vagga _doctor
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    for word in 'user namespaces' 'subordinate' 'overlay' 'inotify' 'cgroup' 'disk' 'signature'; do
+        grep -qi "$word" <<<"$output" || { echo "nothing about $word in: $output"; false; }
+    done
+}
+
+# bats test_tags=root
+@test "forbidden user namespaces: the remedy is printed, by the doctor and by a failing run" {
+    write_project <<'YAML'
+containers: { c: { setup: [] } }
+YAML
+    limit=$(cat /proc/sys/user/max_user_namespaces)
+    # A user namespace of its own, in which no further one is allowed.
+    run unshare --user --map-root-user sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; vagga _doctor; echo "status $?"; vagga --ignore-owner-check _build c; echo "status $?"'
+    [ "$(cat /proc/sys/user/max_user_namespaces)" = "$limit" ]
+    contains "$output" 'max_user_namespaces'
+    contains "$output" 'status 1'
+    contains "$output" 'status 121'
+    [ "$(grep -c 'sysctl' <<<"$output")" -ge 2 ]
+}
