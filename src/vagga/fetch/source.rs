@@ -1,0 +1,323 @@
+//! Where a step's file comes from: the project, an external volume, or the network by way of the cache.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::client::{hex, Client, Fetched};
+use super::{FetchError, OnProgress};
+use crate::vagga::storage::lock::{exclusive, Held};
+
+/// Digits of a SHA-256 digest.
+const DIGEST_LEN: usize = 64;
+/// Fewer digits than this say nothing.
+const DIGEST_MIN: usize = 8;
+
+/// One file wanted by a step.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// Addresses of the same file, tried in order. The first decides the name in the cache.
+    pub urls: &'a [String],
+    /// Beginning of the SHA-256 digest in hex, of any case; all 64 digits unless the user chose fewer.
+    pub sha256: Option<&'a str>,
+    /// The cache directory.
+    pub cache: &'a Path,
+    /// The project: sources that begin with `.` are below it.
+    pub project: &'a Path,
+    /// Sources that begin with `/volumes/NAME`.
+    pub external_volumes: &'a BTreeMap<PathBuf, PathBuf>,
+}
+
+/// Makes the file available and returns its path: a local source as it is, a download in the cache.
+///
+/// Errors: one line; a digest that does not fit is `Hashsum mismatch: expected X but was Y`.
+pub fn fetch(
+    client: &mut Option<Client>,
+    request: &Request,
+    make: impl FnOnce() -> Client,
+    progress: OnProgress,
+) -> Result<PathBuf, FetchError> {
+    let expected = request.sha256.map(check_digest).transpose()?;
+    let url = request
+        .urls
+        .first()
+        .ok_or_else(|| FetchError("no URL is given".into()))?;
+    if let Some(path) = local_path(url, request.project, request.external_volumes) {
+        let path = path?;
+        verify(&path, expected.as_deref(), url)?;
+        return Ok(path);
+    }
+    let target = request
+        .cache
+        .join("downloads")
+        .join(cache_name(url, expected.as_deref()));
+    if is_usable(&target, expected.as_deref()) {
+        return Ok(target);
+    }
+    let dir = request.cache.join("downloads");
+    fs::create_dir_all(&dir).map_err(|e| FetchError(format!("{}: {e}", dir.display())))?;
+    let _lock = lock_for(&target)?;
+    if !is_usable(&target, expected.as_deref()) {
+        let client = client.get_or_insert_with(make);
+        download(client, request.urls, &target, expected.as_deref(), progress)?;
+    }
+    Ok(target)
+}
+
+/// Fetches into `target` from the first address that works.
+fn download(
+    client: &Client,
+    urls: &[String],
+    target: &Path,
+    expected: Option<&str>,
+    progress: OnProgress,
+) -> Result<(), FetchError> {
+    let part = with_suffix(target, ".part");
+    let mut last = None;
+    for url in urls {
+        match download_one(client, url, &part, expected, progress) {
+            Ok(()) => {
+                return fs::rename(&part, target)
+                    .map_err(|e| FetchError(format!("{}: {e}", target.display())))
+            }
+            Err(e) => last = Some(e),
+        }
+    }
+    Err(last.unwrap_or_else(|| FetchError("no URL is given".into())))
+}
+
+/// Fetches one address into `part`. What was received of a file of known digest stays there after a broken transfer,
+/// to be continued by the next build; a wrong digest is given a second chance when its beginning was an old one.
+fn download_one(
+    client: &Client,
+    url: &str,
+    part: &Path,
+    expected: Option<&str>,
+    progress: OnProgress,
+) -> Result<(), FetchError> {
+    let resume = expected.is_some_and(|digest| digest.len() == DIGEST_LEN);
+    let continued = resume && fs::metadata(part).is_ok_and(|m| m.len() > 0);
+    let fetched = client
+        .download(url, part, resume, None, progress)
+        .inspect_err(|_| {
+            if !resume {
+                let _ = fs::remove_file(part);
+            }
+        })?;
+    let result = matches(&fetched, expected, url);
+    if result.is_err() {
+        let _ = fs::remove_file(part);
+        if continued {
+            return download_one(client, url, part, expected, progress);
+        }
+    }
+    result
+}
+
+fn matches(fetched: &Fetched, expected: Option<&str>, url: &str) -> Result<(), FetchError> {
+    match expected {
+        Some(expected) if !fetched.sha256.starts_with(expected) => {
+            Err(mismatch(expected, &fetched.sha256, url))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn mismatch(expected: &str, actual: &str, what: &str) -> FetchError {
+    FetchError(format!(
+        "Hashsum mismatch: expected {expected} but was {actual} ({what})"
+    ))
+}
+
+/// A cached file that has the digest asked for. One that has not is removed, to be fetched again.
+fn is_usable(path: &Path, expected: Option<&str>) -> bool {
+    if !path.is_file() {
+        return false;
+    }
+    let Some(expected) = expected else {
+        return true;
+    };
+    match digest_of(path) {
+        Ok(actual) if actual.starts_with(expected) => true,
+        _ => {
+            log::warn!("{}: not what its digest says, fetching it again", path.display());
+            false
+        }
+    }
+}
+
+fn verify(path: &Path, expected: Option<&str>, name: &str) -> Result<(), FetchError> {
+    if !path.is_file() {
+        return Err(FetchError(format!(
+            "can't read {name:?}: no such file ({})",
+            path.display()
+        )));
+    }
+    let Some(expected) = expected else {
+        return Ok(());
+    };
+    let actual = digest_of(path).map_err(|e| FetchError(format!("can't read {name:?}: {e}")))?;
+    if actual.starts_with(expected) {
+        Ok(())
+    } else {
+        Err(mismatch(expected, &actual, name))
+    }
+}
+
+/// SHA-256 of a file, lower-case hex.
+pub fn digest_of(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0; 128 * 1024];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(hex(&hash.finalize())),
+            n => hash.update(chunk.get(..n).unwrap_or_default()),
+        }
+    }
+}
+
+/// The digits in lower case, if they are a digest or a long enough beginning of one.
+fn check_digest(text: &str) -> Result<String, FetchError> {
+    let digits = text.to_ascii_lowercase();
+    if !digits.bytes().all(|c| c.is_ascii_hexdigit())
+        || digits.len() > DIGEST_LEN
+        || digits.len() < DIGEST_MIN
+    {
+        return Err(FetchError(format!(
+            "sha256: {text:?} is not a SHA-256 digest: {DIGEST_LEN} hex digits are expected"
+        )));
+    }
+    if digits.len() < DIGEST_LEN {
+        log::warn!("sha256: {text} is only the beginning of a digest: write all {DIGEST_LEN} digits");
+    }
+    Ok(digits)
+}
+
+/// Host path of a source that is not downloaded: `./x` of the project, `/volumes/NAME/x` of an external volume.
+/// `None` for everything else.
+pub fn local_path(
+    url: &str,
+    project: &Path,
+    volumes: &BTreeMap<PathBuf, PathBuf>,
+) -> Option<Result<PathBuf, FetchError>> {
+    if url.starts_with('.') {
+        return Some(below(project, Path::new(url), url));
+    }
+    let rest = Path::new(url.strip_prefix("/volumes/")?);
+    let volume = volumes
+        .iter()
+        .find_map(|(name, host)| Some((host, rest.strip_prefix(name).ok()?)));
+    Some(match volume {
+        Some((host, rest)) if rest.as_os_str().is_empty() => Ok(host.clone()),
+        Some((host, rest)) => below(host, rest, url),
+        None => Err(FetchError(format!(
+            "{url}: no such volume: add it to external-volumes in your settings"
+        ))),
+    })
+}
+
+fn below(base: &Path, path: &Path, url: &str) -> Result<PathBuf, FetchError> {
+    if path
+        .components()
+        .any(|c| !matches!(c, Component::Normal(_) | Component::CurDir))
+    {
+        return Err(FetchError(format!("{url}: must not leave its directory")));
+    }
+    Ok(path
+        .components()
+        .filter(|c| *c != Component::CurDir)
+        .fold(base.to_owned(), |p, c| p.join(c)))
+}
+
+/// Name in the cache: eight digits of the digest, else of the SHA-256 of the URL, and the last component of its path.
+pub fn cache_name(url: &str, sha256: Option<&str>) -> String {
+    let digits = match sha256 {
+        Some(digest) => digest.chars().take(DIGEST_MIN).collect::<String>(),
+        None => hex(&Sha256::digest(url.as_bytes()))
+            .chars()
+            .take(DIGEST_MIN)
+            .collect(),
+    };
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.split(['?', '#']).next().unwrap_or(rest);
+    let name = path
+        .split_once('/')
+        .and_then(|(_, path)| path.rsplit('/').next())
+        .unwrap_or("");
+    match name {
+        "" | "." | ".." => format!("{digits}-file.bin"),
+        name => format!("{digits}-{name}"),
+    }
+}
+
+/// Holds `TARGET.lock`, waiting for a concurrent download of the same file.
+fn lock_for(target: &Path) -> Result<Held, FetchError> {
+    let path = with_suffix(target, ".lock");
+    let failed = |e: io::Error| FetchError(format!("can't lock {}: {e}", path.display()));
+    if let Some(held) = exclusive(&path, false).map_err(failed)? {
+        return Ok(held);
+    }
+    eprintln!("Other process is downloading {}. Waiting...", target.display());
+    exclusive(&path, true)
+        .map_err(failed)?
+        .ok_or_else(|| FetchError(format!("can't lock {}", path.display())))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_the_cache() {
+        let digest = "0123456789abcdef".repeat(4);
+        for (url, sha256, expected) in [
+            ("http://example.org/tool.bin", None, "7a671f7f-tool.bin"),
+            (
+                "http://example.org/tool.bin",
+                Some(digest.as_str()),
+                "01234567-tool.bin",
+            ),
+            ("http://example.org/a/b?c=/d", Some(digest.as_str()), "01234567-b"),
+            ("http://example.org/", Some(digest.as_str()), "01234567-file.bin"),
+            ("http://example.org", Some(digest.as_str()), "01234567-file.bin"),
+            (
+                "http://example.org/a/..",
+                Some(digest.as_str()),
+                "01234567-file.bin",
+            ),
+        ] {
+            assert_eq!(cache_name(url, sha256), expected);
+        }
+    }
+
+    #[test]
+    fn local_sources() {
+        let volumes = BTreeMap::from([(PathBuf::from("v"), PathBuf::from("/srv/v"))]);
+        let path = |url| local_path(url, Path::new("/p"), &volumes);
+        assert_eq!(path("./a/b").unwrap().unwrap(), Path::new("/p/a/b"));
+        assert_eq!(path("/volumes/v/x").unwrap().unwrap(), Path::new("/srv/v/x"));
+        assert_eq!(path("/volumes/v").unwrap().unwrap(), Path::new("/srv/v"));
+        assert!(path("../x").unwrap().is_err());
+        assert!(path("./a/../../x").unwrap().is_err());
+        assert!(path("/volumes/w/x").unwrap().is_err());
+        assert!(path("http://x/y").is_none());
+    }
+
+    #[test]
+    fn digests_are_checked_for_form() {
+        assert_eq!(check_digest(&"AB".repeat(32)).unwrap(), "ab".repeat(32));
+        for bad in ["", "abc", "xyzxyzxyz", &"a".repeat(65)] {
+            assert!(check_digest(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The certificates that this host trusts.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ureq::tls::{parse_pem, Certificate, PemItem};
+
+/// Where distributions keep the bundle of trusted certificates, most common first.
+const BUNDLES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/usr/share/ssl/certs/ca-bundle.crt",
+];
+
+/// The host's bundle of certificates as one PEM file: `SSL_CERT_FILE`, else the first of the usual places.
+/// An `SSL_CERT_FILE` that cannot be read does not count, as in OpenSSL's tools.
+pub fn ca_bundle() -> Option<PathBuf> {
+    let named = env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    named
+        .into_iter()
+        .chain(BUNDLES.iter().map(PathBuf::from))
+        .find(|path| path.is_absolute() && fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() > 0))
+}
+
+/// The certificates to verify servers with: [`ca_bundle`], else every file of `SSL_CERT_DIR`. Unreadable files and
+/// entries that are no certificates are passed over; no certificate at all means that https cannot work.
+pub fn certificates() -> Vec<Certificate<'static>> {
+    if let Some(bundle) = ca_bundle() {
+        return read(&bundle);
+    }
+    let Some(dir) = env::var_os("SSL_CERT_DIR") else {
+        return Vec::new();
+    };
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.flat_map(|entry| read(&entry.path())).collect()
+}
+
+fn read(path: &Path) -> Vec<Certificate<'static>> {
+    let Ok(pem) = fs::read(path) else {
+        return Vec::new();
+    };
+    parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect()
+}
