@@ -4,6 +4,7 @@ pub mod build;
 pub mod cli;
 pub mod config;
 pub mod debian;
+pub mod doctor;
 pub mod failure;
 pub mod fetch;
 pub mod ids;

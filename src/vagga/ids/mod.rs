@@ -26,6 +26,10 @@ const DEFAULT_END: u32 = 65536;
 /// Below this, subordinate ids usually belong to the system's own users.
 const FIRST_SAFE: u32 = 65536;
 
+/// How to get newuidmap and newgidmap.
+pub const PACKAGES: &str =
+    "sudo apt install uidmap (Debian, Ubuntu; elsewhere the package shadow-utils, shadow or shadow-subids)";
+
 /// The maps of one container and the way to install them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdMaps {
@@ -298,11 +302,9 @@ fn find_helpers(helpers: &Helpers, warnings: &mut Vec<String>) -> Option<MapMeth
             newgidmap: newgidmap.clone(),
         }),
         _ => {
-            warnings.push(
-                "Can't find `newuidmap` or `newgidmap`: only the user id 0 will exist in containers. Install the \
-                 package `uidmap` (Debian, Ubuntu), `shadow-utils` (Fedora), `shadow` (Arch) or `shadow-subids` (Alpine)"
-                    .to_string(),
-            );
+            warnings.push(format!(
+                "Can't find `newuidmap` or `newgidmap`: only the user id 0 will exist in containers. To have more: {PACKAGES}"
+            ));
             None
         }
     }

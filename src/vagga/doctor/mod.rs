@@ -1,0 +1,75 @@
+//! `vagga _doctor`: can vagga work here, and if not, what exactly has to be done?
+//!
+//! Whatever can be tried is tried (a user namespace with its maps, mounts, an overlay); the rest is read. From the
+//! facts the findings follow by pure functions. The same remedies appear when a run or a build fails: [`hint_for`].
+
+mod explain;
+mod facts;
+mod findings;
+mod probe;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+pub use explain::Stage;
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Nothing to do.
+    Ok,
+    /// vagga works, but not everything or not well.
+    Warn,
+    /// vagga cannot work.
+    Fail,
+}
+
+/// The result of one check: one line of output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How it went.
+    pub level: Level,
+    /// What was checked, two or three words.
+    pub check: &'static str,
+    /// What was found.
+    pub what: String,
+    /// The command to type, or what to ask the administrator for.
+    pub remedy: Option<String>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = match self.level {
+            Level::Ok => "ok",
+            Level::Warn => "warn",
+            Level::Fail => "fail",
+        };
+        write!(f, "{level:<5} {}: {}", self.check, self.what)?;
+        match &self.remedy {
+            Some(remedy) => write!(f, "; remedy: {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks the host and prints a line per check on stdout. `storage` is where images are (or would be) kept.
+/// Returns the exit code: 0 = vagga can work, 1 = it cannot.
+pub fn run(storage: &Path) -> u8 {
+    let findings = findings::judge(&facts::Facts::collect(storage));
+    let mut worst = Level::Ok;
+    for finding in &findings {
+        println!("{finding}");
+        worst = worst.max(finding.level);
+    }
+    match worst {
+        Level::Fail => 1,
+        Level::Ok | Level::Warn => 0,
+    }
+}
+
+/// The remedy when setting up a container fails at `stage` with this error; `None` when nothing is known about it.
+pub fn hint_for(stage: Stage, error: &io::Error) -> Option<String> {
+    let errno = error.raw_os_error()?;
+    explain::remedy(stage, errno, &facts::Surroundings::read())
+}
