@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod debian;
 pub mod doctor;
+pub mod docopt;
 pub mod failure;
 pub mod fetch;
 pub mod ids;

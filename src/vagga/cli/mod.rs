@@ -1,3 +1,4 @@
 //! The command line: one table of flags makes parser, help, man page and completion.
 
 pub mod globals;
+pub mod suggest;
