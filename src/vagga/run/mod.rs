@@ -4,6 +4,7 @@ pub mod environ;
 pub mod environ_file;
 pub mod group;
 pub mod pid1;
+pub mod volumes;
 
 use super::cli::globals::Globals;
 use super::failure::{exit, Failure};
