@@ -2,6 +2,9 @@
 //!
 //! Functions are thin, take and return safe types, report `std::io::Error`, and never log, print or panic.
 
+pub mod descriptors;
+pub mod injection;
+pub mod loopback;
 pub mod namespace;
 pub mod poll;
 pub mod process;

@@ -41,6 +41,19 @@ pub fn width(fd: BorrowedFd<'_>) -> Option<u16> {
     (r == 0 && size.ws_col > 0).then_some(size.ws_col)
 }
 
+/// Stops this process (`group`: its whole process group) by a job-control signal with its default action, as the
+/// terminal would; returns when it is continued. The signal may be blocked at other times.
+///
+/// Returns at once when the kernel ignores the stop, because nobody could continue the group (orphaned, see
+/// setpgid(2)).
+pub fn suspend(signal: i32, group: bool) -> io::Result<()> {
+    super::process::default_action(signal)?;
+    let pid = if group { 0 } else { std::process::id() as i32 };
+    super::process::kill(pid, signal)?;
+    let old = change_mask(libc::SIG_UNBLOCK, 1 << (signal - 1))?;
+    set_mask(old).map(drop)
+}
+
 /// Process group of this process.
 pub fn own_group() -> i32 {
     // SAFETY: no arguments, cannot fail.

@@ -3,7 +3,12 @@
 pub mod environ;
 pub mod environ_file;
 pub mod group;
+pub mod inotify;
+pub mod link;
 pub mod pid1;
+pub mod program;
+pub mod socket;
+pub mod terminal;
 pub mod volumes;
 
 use super::cli::globals::Globals;
