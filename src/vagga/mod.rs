@@ -1,6 +1,7 @@
 //! vagga: containers for development.
 pub mod archive;
 pub mod build;
+pub mod clean;
 pub mod cli;
 pub mod config;
 pub mod debian;
