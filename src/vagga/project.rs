@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::config::{Config, Settings};
+use super::config::{Config, Origins, Settings};
 
 /// A loaded project. Immutable for the rest of the invocation.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct Project {
     pub work_dir: PathBuf,
     /// The merged configuration (main file, mixins, local files).
     pub config: Config,
+    /// The files that commands and containers come from.
+    pub origins: Origins,
     /// The merged settings (user, environment, project).
     pub settings: Settings,
 }

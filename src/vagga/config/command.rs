@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_derive::Serialize;
+use serde_derive::{Deserialize, Serialize};
 
 use super::range::IdRange;
 use super::volume::Volume;
 
 /// A top-level command by its tag.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum MainCommand {
     /// One process in one container.
     Command(CommandInfo),
@@ -20,7 +20,7 @@ pub enum MainCommand {
 }
 
 /// A child of `!Supervise` by its tag.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ChildCommand {
     /// A process in a container.
     Command(CommandInfo),
@@ -29,7 +29,7 @@ pub enum ChildCommand {
 }
 
 /// What to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Run {
     /// Text for the container's shell (a scalar in YAML).
     Shell(String),
@@ -38,7 +38,7 @@ pub enum Run {
 }
 
 /// Whether the image may be written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[allow(non_camel_case_types)]
 pub enum WriteMode {
     /// Writes outside of volumes fail.
@@ -49,7 +49,7 @@ pub enum WriteMode {
 }
 
 /// How the process that is PID 1 of the container behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[allow(non_camel_case_types)]
 pub enum Pid1Mode {
     /// vagga is PID 1 and ends with the command.
@@ -62,7 +62,7 @@ pub enum Pid1Mode {
 }
 
 /// When a supervised group is shut down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[allow(non_camel_case_types)]
 pub enum SuperviseMode {
     /// The first child that ends, with any status, ends the group.
@@ -73,7 +73,7 @@ pub enum SuperviseMode {
 }
 
 /// Keys that every kind of top-level command has.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Common {
     /// Text of listings and `--help`.
     pub description: Option<String>,
@@ -84,31 +84,27 @@ pub struct Common {
     /// Text printed after success.
     pub epilog: Option<String>,
     /// Other names.
-    #[serde(default)]
     pub aliases: Vec<String>,
     /// Heading in the listing.
     pub group: Option<String>,
     /// Commands to run first.
-    #[serde(default)]
     pub prerequisites: Vec<String>,
     /// docopt text describing the arguments.
     pub options: Option<String>,
     /// Name under which `_update_symlinks` links vagga.
     pub symlink_name: Option<String>,
     /// Run with only a loopback interface.
-    #[serde(default)]
     pub isolate_network: bool,
     /// Wanted `fs.inotify.max_user_watches`.
     pub expect_inotify_limit: Option<u64>,
     /// Address of a listening socket to pass as descriptor 3.
     pub pass_tcp_socket: Option<String>,
     /// Names for `--only` and `--exclude`.
-    #[serde(default)]
     pub tags: Vec<String>,
 }
 
 /// `!Command` (and, with the same keys, `!BridgeCommand`).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CommandInfo {
     /// Keys common to all commands (written beside the others in YAML).
     #[serde(flatten)]
@@ -122,62 +118,52 @@ pub struct CommandInfo {
     /// Pass command-line arguments on; default depends on the kind of `run`.
     pub accepts_arguments: Option<bool>,
     /// Variables overriding those of the container.
-    #[serde(default)]
     pub environ: BTreeMap<String, String>,
     /// Mounts overriding those of the container, by mount point.
-    #[serde(default)]
     pub volumes: BTreeMap<PathBuf, Volume>,
     /// Whether the image may be written to.
-    #[serde(default)]
     pub write_mode: WriteMode,
     /// User id inside.
-    #[serde(default)]
     pub user_id: u32,
     /// The id of the container's namespace that `user_id` stands for.
     pub external_user_id: Option<u32>,
     /// Group id inside.
-    #[serde(default)]
     pub group_id: u32,
     /// Supplementary groups, exactly these.
-    #[serde(default)]
     pub supplementary_gids: Vec<u32>,
     /// Behaviour of PID 1.
-    #[serde(default)]
     pub pid1mode: Pid1Mode,
     /// Own network namespace (children of `!Supervise` only).
     pub network: Option<Network>,
 }
 
 /// `network:` of a supervised child.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Network {
     /// Address within 172.23.0.1–172.23.0.253.
     pub ip: String,
     /// Host name; default the child's name.
     pub hostname: Option<String>,
     /// External TCP port → port of this child.
-    #[serde(default)]
     pub ports: BTreeMap<u16, u16>,
 }
 
 /// `!Supervise`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SuperviseInfo {
     /// Keys common to all commands.
     #[serde(flatten)]
     pub common: Common,
     /// When the group ends.
-    #[serde(default)]
     pub mode: SuperviseMode,
     /// Processes by name.
-    #[serde(default)]
     pub children: BTreeMap<String, ChildCommand>,
     /// Seconds between asking children to stop and killing them; 1…86400, default 2.
     pub kill_unresponsive_after: u32,
 }
 
 /// `!CapsuleCommand`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CapsuleInfo {
     /// Keys common to all commands.
     #[serde(flatten)]
@@ -189,7 +175,6 @@ pub struct CapsuleInfo {
     /// Pass command-line arguments on.
     pub accepts_arguments: Option<bool>,
     /// Environment.
-    #[serde(default)]
     pub environ: BTreeMap<String, String>,
     /// User ids to map.
     pub uids: Vec<IdRange>,

@@ -5,36 +5,40 @@
 
 pub mod command;
 pub mod container;
+pub mod cross;
+pub mod load;
+pub mod lookup;
+pub mod owner;
 pub mod range;
+pub mod schema;
 pub mod settings;
+pub mod settings_files;
 pub mod step;
+pub mod version;
 pub mod volume;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_derive::Serialize;
+use serde_derive::{Deserialize, Serialize};
 
 pub use command::{ChildCommand, CommandInfo, MainCommand, Run, SuperviseInfo};
 pub use container::Container;
+pub use load::{load_file, load_project, Origins};
 pub use range::IdRange;
 pub use settings::Settings;
 pub use step::Step;
 pub use volume::Volume;
 
 /// A whole `vagga.yaml` with its mixins and local files already merged in.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// Version demanded by the file, e.g. `v0.8.0`.
-    #[serde(default)]
     pub minimum_vagga: Option<String>,
     /// Further configuration files, relative to the directory of the file naming them.
-    #[serde(default)]
     pub mixins: Vec<PathBuf>,
     /// Commands by name.
-    #[serde(default)]
     pub commands: BTreeMap<String, MainCommand>,
     /// Containers by name.
-    #[serde(default)]
     pub containers: BTreeMap<String, Container>,
 }

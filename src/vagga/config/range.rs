@@ -1,9 +1,9 @@
 //! Ranges of user and group ids as written in `uids:` and `gids:`.
 
-use serde_derive::Serialize;
+use serde_derive::{Deserialize, Serialize};
 
 /// A half-open range of ids, `start..end`. Written `N` or `A-B` (inclusive) in YAML.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdRange {
     /// First id of the range.
     pub start: u32,

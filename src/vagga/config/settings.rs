@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde_derive::Deserialize;
+
 /// The merged settings that apply to one project.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
 pub struct Settings {
     /// Directory holding the images of many projects.
     pub storage_dir: Option<PathBuf>,

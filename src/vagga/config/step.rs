@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_derive::Serialize;
+use serde_derive::{Deserialize, Serialize};
 
 /// A build step by its tag.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Step {
     // Base systems and their repositories.
     Alpine(String),
@@ -67,7 +67,7 @@ pub enum Step {
     SubConfig(SubConfig),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlpineRepo {
     pub url: Option<String>,
     pub branch: Option<String>,
@@ -76,7 +76,7 @@ pub struct AlpineRepo {
 }
 
 /// Options of `!DebianRelease`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DebianRelease {
     /// Suite name: `bookworm`, `trixie`, `sid`, `stable`…
     pub codename: String,
@@ -94,7 +94,7 @@ pub struct DebianRelease {
     pub trusted: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UbuntuRelease {
     pub codename: Option<String>,
     pub version: Option<String>,
@@ -104,7 +104,7 @@ pub struct UbuntuRelease {
     pub eatmydata: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UbuntuRepo {
     pub url: Option<String>,
     pub suite: Option<String>,
@@ -112,13 +112,13 @@ pub struct UbuntuRepo {
     pub trusted: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AptTrust {
     pub server: Option<String>,
     pub keys: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Git {
     pub url: String,
     pub revision: Option<String>,
@@ -126,7 +126,7 @@ pub struct Git {
     pub path: PathBuf,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GitInstall {
     pub url: String,
     pub revision: Option<String>,
@@ -135,14 +135,14 @@ pub struct GitInstall {
     pub script: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GitDescribe {
     pub repo: PathBuf,
     pub output_file: Option<PathBuf>,
     pub pattern: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PipConfig {
     pub find_links: Vec<String>,
     pub index_urls: Vec<String>,
@@ -155,7 +155,7 @@ pub struct PipConfig {
     pub get_pip_args: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NpmConfig {
     pub npm_exe: String,
     pub install_node: bool,
@@ -164,7 +164,7 @@ pub struct NpmConfig {
     pub yarn_version: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NpmDependencies {
     pub file: PathBuf,
     pub package: bool,
@@ -174,28 +174,28 @@ pub struct NpmDependencies {
     pub optional: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct YarnDependencies {
     pub dir: PathBuf,
     pub production: bool,
     pub optional: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GemConfig {
     pub install_ruby: bool,
     pub gem_exe: Option<String>,
     pub update_gem: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GemBundle {
     pub gemfile: PathBuf,
     pub without: Vec<String>,
     pub trust_policy: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComposerConfig {
     pub runtime_exe: Option<String>,
     pub include_path: Option<String>,
@@ -205,7 +205,7 @@ pub struct ComposerConfig {
     pub vendor_dir: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComposerDependencies {
     pub working_dir: Option<String>,
     pub dev: bool,
@@ -218,7 +218,7 @@ pub struct ComposerDependencies {
     pub classmap_authoritative: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tar {
     pub url: String,
     pub sha256: Option<String>,
@@ -226,7 +226,7 @@ pub struct Tar {
     pub subdir: PathBuf,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TarInstall {
     pub url: String,
     pub sha256: Option<String>,
@@ -234,7 +234,7 @@ pub struct TarInstall {
     pub script: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unzip {
     pub url: String,
     pub sha256: Option<String>,
@@ -242,7 +242,7 @@ pub struct Unzip {
     pub subdir: PathBuf,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Download {
     pub url: String,
     pub path: PathBuf,
@@ -251,16 +251,15 @@ pub struct Download {
 }
 
 /// Which entries of a tree a step takes; shared by `!Copy`, `!Depends`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Filter {
     pub ignore_regex: Option<String>,
     pub include_regex: Option<String>,
-    #[serde(default)]
     pub rules: Vec<String>,
     pub no_default_rules: Option<bool>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Copy {
     pub source: PathBuf,
     pub path: PathBuf,
@@ -273,14 +272,14 @@ pub struct Copy {
     pub filter: Filter,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Depends {
     pub path: PathBuf,
     #[serde(flatten)]
     pub filter: Filter,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunAs {
     pub user_id: u32,
     pub group_id: u32,
@@ -291,7 +290,7 @@ pub struct RunAs {
     pub script: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Build {
     pub container: String,
     pub source: PathBuf,
@@ -302,14 +301,14 @@ pub struct Build {
 }
 
 /// Where `!SubConfig` finds its file.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum SubConfigSource {
     Directory,
     Container(String),
     Git(Git),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SubConfig {
     pub source: SubConfigSource,
     pub path: PathBuf,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_derive::Serialize;
+use serde_derive::{Deserialize, Serialize};
 
 /// A volume by its tag.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Volume {
     /// A fresh tmpfs.
     Tmpfs(Tmpfs),
@@ -29,29 +29,27 @@ pub enum Volume {
 }
 
 /// Options of `!Tmpfs`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tmpfs {
     /// Size limit in bytes.
     pub size: u64,
     /// Permission bits of the root directory.
     pub mode: u32,
     /// Directories to create, by relative path, in path order.
-    #[serde(default)]
     pub subdirs: BTreeMap<PathBuf, Subdir>,
     /// Files to create after the directories; `None` is an empty file.
-    #[serde(default)]
     pub files: BTreeMap<PathBuf, Option<String>>,
 }
 
 /// Options of one entry of `!Tmpfs` `subdirs`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Subdir {
     /// Permission bits, 0o755 by default.
     pub mode: u32,
 }
 
 /// Options of `!Snapshot`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Size limit in bytes, the copy included.
     pub size: u64,
@@ -64,7 +62,7 @@ pub struct Snapshot {
 }
 
 /// Options of `!Persistent`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Persistent {
     /// Volume id.
     pub name: String,

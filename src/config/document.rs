@@ -1,0 +1,297 @@
+//! One configuration file with everything it includes, parsed by quire into a tree.
+
+use std::cell::{Cell, RefCell};
+use std::path::{Component, Path, PathBuf};
+
+use quire::ast::{self, Ast};
+use quire::{ErrorCollector, Include, Options, Pos};
+use serde::de::DeserializeOwned;
+
+use super::check::Checker;
+use super::guard;
+use super::problem::{Problem, Problems, Stage};
+use super::schema::Kind;
+use super::source::{Place, Source, Sources};
+
+/// Most files that one document may include, counting repetitions.
+const MAX_INCLUDES: usize = 500;
+/// Most nodes of all files of one document together, aliases expanded.
+const MAX_NODES: usize = 1_000_000;
+/// Most levels of all files on a chain of includes together.
+const MAX_DEPTH: usize = 200;
+
+/// A parsed document, not yet compared with a table of keys.
+#[derive(Debug)]
+pub struct Document {
+    tree: Option<Ast>,
+    problems: Problems,
+}
+
+impl Document {
+    /// Reads a file and everything that it includes.
+    pub fn read(path: &Path) -> Document {
+        let reader = Reader::default();
+        let tree = reader.read_file(path, None, 0);
+        reader.finish(tree)
+    }
+
+    /// Parses a text; includes are refused. `name` stands for the file in messages.
+    pub fn parse(name: &str, text: &str) -> Document {
+        let reader = Reader::default();
+        let tree = reader.read_text(name.to_string(), None, text.as_bytes(), 0);
+        reader.finish(tree)
+    }
+
+    /// A scalar of the top level: its text and place. `name` is spelt with underscores.
+    pub fn scalar(&self, name: &str) -> Option<(&str, Place)> {
+        let Some(Ast::Map(_, _, map)) = &self.tree else {
+            return None;
+        };
+        match map.get(name).or_else(|| map.get(&name.replace('_', "-")))? {
+            Ast::Scalar(pos, _, _, text) => Some((text, self.problems.sources.place(pos))),
+            _ => None,
+        }
+    }
+
+    /// True when the text itself is sound, so that the document can be compared with a table.
+    pub fn is_parsed(&self) -> bool {
+        self.problems.list.is_empty()
+    }
+
+    /// The texts that were read.
+    pub fn sources(&self) -> &Sources {
+        &self.problems.sources
+    }
+
+    /// Adds a problem that the tool found by itself.
+    pub fn add_problem(&mut self, problem: Problem) {
+        self.problems.list.push(problem);
+    }
+
+    /// Compares the document with a table. The value has every key of the table, with underscores; tags have
+    /// become mappings with one key.
+    ///
+    /// Errors: all problems. The table is consulted only if the text is sound.
+    pub fn check(self, kind: &Kind) -> Result<serde_json::Value, Problems> {
+        let Document { tree, mut problems } = self;
+        let stopped = problems.list.iter().any(|p| p.stage != Stage::Version);
+        let mut value = serde_json::Value::Null;
+        if let (Some(tree), false) = (tree, stopped) {
+            let mut checker = Checker::new(&problems.sources);
+            value = checker.check(tree, kind);
+            let found = checker.finish();
+            problems.list.extend(found);
+        }
+        if problems.list.is_empty() {
+            return Ok(value);
+        }
+        problems.sort();
+        Err(problems)
+    }
+
+    /// Checks the document and decodes it into the tool's own type.
+    pub fn decode<T: DeserializeOwned>(self, kind: &Kind) -> Result<T, Problems> {
+        let sources = self.problems.sources.clone();
+        let value = self.check(kind)?;
+        serde_json::from_value(value).map_err(|e| {
+            // The table lets something through that the type cannot hold: a bug, but not a reason to abort.
+            let place = Place {
+                source: 0,
+                line: 1,
+                column: 1,
+            };
+            let list = vec![Problem::new(Stage::Decode(".".into()), place, e.to_string())];
+            Problems { sources, list }
+        })
+    }
+}
+
+/// State shared by a file and its includes.
+#[derive(Default)]
+struct Reader {
+    sources: RefCell<Sources>,
+    problems: RefCell<Vec<Problem>>,
+    /// Files being read, outermost first.
+    open: RefCell<Vec<PathBuf>>,
+    includes: Cell<usize>,
+    nodes: Cell<usize>,
+}
+
+impl Reader {
+    fn report(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    fn place(&self, pos: &Pos) -> Place {
+        self.sources.borrow().place(pos)
+    }
+
+    fn finish(self, tree: Option<Ast>) -> Document {
+        let problems = Problems {
+            sources: self.sources.into_inner(),
+            list: self.problems.into_inner(),
+        };
+        Document { tree, problems }
+    }
+
+    /// Reads and parses a file. `from` is the directive that included it, `depth` the depth already used up.
+    fn read_file(&self, path: &Path, from: Option<Place>, depth: usize) -> Option<Ast> {
+        let bytes = match read_limited(path) {
+            Ok(bytes) => bytes,
+            Err(reason) => {
+                let place = from.unwrap_or(Place {
+                    source: 0,
+                    line: 1,
+                    column: 1,
+                });
+                let mut problem = Problem::unreadable(path.display().to_string(), place, reason);
+                problem.excerpt = from.is_some();
+                self.report(problem);
+                return None;
+            }
+        };
+        let base = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        self.open.borrow_mut().push(path.to_path_buf());
+        let tree = self.read_text(path.display().to_string(), Some(base), &bytes, depth);
+        self.open.borrow_mut().pop();
+        tree
+    }
+
+    fn read_text(&self, name: String, base: Option<PathBuf>, bytes: &[u8], depth: usize) -> Option<Ast> {
+        let guarded = guard::guard(bytes);
+        let index = self.sources.borrow_mut().add(Source {
+            name,
+            base,
+            text: guarded.original,
+            shifts: guarded.shifts,
+        });
+        let at = |(line, column)| Place {
+            source: index,
+            line,
+            column,
+        };
+        if let Some(refusal) = guarded.refusal {
+            let problem = Problem::new(refusal.stage, at((refusal.line, refusal.column)), refusal.text);
+            self.report(problem);
+            return None;
+        }
+        let nodes = self.nodes.get().saturating_add(guarded.nodes);
+        self.nodes.set(nodes);
+        let depth = depth + guarded.depth;
+        if nodes > MAX_NODES || depth > MAX_DEPTH {
+            let text = "the file and its includes are too large or too deep together";
+            self.report(Problem::new(Stage::Preprocess, at((1, 1)), text));
+            return None;
+        }
+        self.parse(index, &guarded.text, &guarded.scalars, depth)
+    }
+
+    fn parse(&self, index: usize, text: &str, scalars: &guard::Scalars, depth: usize) -> Option<Ast> {
+        let errors = ErrorCollector::new();
+        let mut options = Options::default();
+        options.allow_include(|pos: &Pos, what: &Include, _: &ErrorCollector, _: &Options| {
+            self.include(pos, what, scalars, depth)
+                .unwrap_or_else(|| Ast::void(pos))
+        });
+        let parsed = quire::raw_parse(Sources::key(index), text, |doc| {
+            ast::process(&options, doc, &errors)
+        });
+        for error in errors.unwrap().errors() {
+            self.report_quire(&error.to_string());
+        }
+        match parsed {
+            Ok(tree) => Some(scalars.restore(tree)),
+            Err(error) => {
+                self.report_quire(&error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Takes a message of quire apart: `INDEX:LINE:COLUMN: KIND Error: TEXT`.
+    fn report_quire(&self, message: &str) {
+        let mut parts = message.splitn(4, ':');
+        let mut number = || parts.next().and_then(|p| p.trim().parse::<usize>().ok());
+        let numbers = (number(), number(), number());
+        let rest = parts.next().unwrap_or(message).trim();
+        let place = match numbers {
+            (Some(source), Some(line), Some(column)) => self.sources.borrow().place_at(source, line, column),
+            _ => Place {
+                source: 0,
+                line: 1,
+                column: 1,
+            },
+        };
+        let stages = [
+            ("Tokenizer Error: ", Stage::Tokenizer),
+            ("Parse Error: ", Stage::Parse),
+            ("Preprocess Error: ", Stage::Preprocess),
+        ];
+        let known = stages
+            .into_iter()
+            .find_map(|(prefix, stage)| Some((stage, rest.strip_prefix(prefix)?)));
+        let (stage, text) = known.unwrap_or((Stage::Parse, rest));
+        self.report(Problem::new(stage, place, text));
+    }
+
+    fn include(&self, pos: &Pos, what: &Include, scalars: &guard::Scalars, depth: usize) -> Option<Ast> {
+        let place = self.place(pos);
+        let refuse = |text: String| {
+            self.report(Problem::new(Stage::Preprocess, place, text));
+            None
+        };
+        let name = match what {
+            Include::File { filename } => scalars.text(filename),
+            Include::Sequence { .. } => return refuse("!*IncludeSeq aren't supported yet".into()),
+            Include::Mapping { .. } => return refuse("!*IncludeMap aren't supported yet".into()),
+            _ => return refuse("this kind of include isn't supported".into()),
+        };
+        let base = self
+            .sources
+            .borrow()
+            .get(place.source)
+            .and_then(|s| s.base.clone());
+        let Some(base) = base else {
+            return refuse("Includes are not supported here".into());
+        };
+        let Some(relative) = plain_relative(Path::new(&name)) else {
+            return refuse(format!(
+                "Only relative paths without parent directories can be included, not {name:?}"
+            ));
+        };
+        let path = base.join(relative);
+        if self.open.borrow().contains(&path) {
+            return refuse(format!("{name:?} includes itself"));
+        }
+        self.includes.set(self.includes.get() + 1);
+        if self.includes.get() > MAX_INCLUDES {
+            return refuse(format!("more than {MAX_INCLUDES} includes"));
+        }
+        self.read_file(&path, Some(place), depth)
+    }
+}
+
+/// A relative path without `..` with every `.` dropped, or nothing. Also the rule for mixins.
+pub fn plain_relative(path: &Path) -> Option<PathBuf> {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => plain.push(name),
+            Component::CurDir => {}
+            _ => return None,
+        }
+    }
+    (!plain.as_os_str().is_empty()).then_some(plain)
+}
+
+/// The bytes of a regular file of at most [`guard::MAX_SIZE`], one more if it is longer.
+fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let file = std::fs::File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(guard::MAX_SIZE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
