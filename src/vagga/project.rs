@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::config::{Config, Origins, Settings};
 
 /// A loaded project. Immutable for the rest of the invocation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Project {
     /// Directory holding `vagga.yaml` or `.vagga/`; absolute.
     pub root: PathBuf,
