@@ -155,6 +155,7 @@ pub(crate) mod tests {
             root,
             work_dir: PathBuf::new(),
             config: Config::default(),
+            origins: Default::default(),
             settings,
         }
     }
