@@ -62,7 +62,7 @@ impl Remover {
 
 /// The documented line of a dry run.
 fn would_remove(path: &Path) {
-    println!("Would remove {path:?}");
+    let _ = writeln!(io::stdout(), "Would remove {path:?}");
 }
 
 /// Takes all locks of the candidate; `None` = somebody holds one. No lock file is created.
