@@ -5,7 +5,11 @@
 pub mod descriptors;
 pub mod injection;
 pub mod loopback;
+pub mod at;
+pub mod fs;
+pub mod mount;
 pub mod namespace;
+pub mod path;
 pub mod poll;
 pub mod process;
 pub mod seccomp;

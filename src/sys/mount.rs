@@ -1,0 +1,249 @@
+//! Mounts by descriptor: what is mounted and where is decided by open files, never by a path resolved twice.
+//!
+//! Targets are paths beneath a [`Root`], so that a link in an image cannot redirect a mount. The descriptors must be
+//! opened in the mount namespace of the caller (after `unshare` or `clone`), and propagation should be private
+//! ([`make_private`]) before anything is mounted. Where the mount calls of Linux 5.2–5.12 are missing, `mount(2)` does
+//! the same through `/proc/self/fd`.
+
+mod attributes;
+mod call;
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::ops::BitOr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+use super::at;
+use super::path::Root;
+pub use attributes::{mount_id, same_mount, set_flags};
+
+/// Flags of one mount; all are restrictions, so that adding them is always allowed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flags(u64);
+
+impl Flags {
+    /// No writing.
+    pub const READ_ONLY: Flags = Flags(libc::MS_RDONLY);
+    /// Setuid bits and file capabilities have no effect.
+    pub const NOSUID: Flags = Flags(libc::MS_NOSUID);
+    /// Device files cannot be opened.
+    pub const NODEV: Flags = Flags(libc::MS_NODEV);
+    /// Programs cannot be executed.
+    pub const NOEXEC: Flags = Flags(libc::MS_NOEXEC);
+
+    /// No restriction.
+    pub const fn empty() -> Flags {
+        Flags(0)
+    }
+
+    /// True when there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The `MS_*` bits of `mount(2)`, which for these four are also the `MOUNT_ATTR_*` bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+}
+
+impl BitOr for Flags {
+    type Output = Flags;
+    fn bitor(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+}
+
+/// Binds what `source` is open on (`O_PATH` is enough; a file or directory) onto `path` inside `at`.
+///
+/// With `recursive` everything mounted below comes along, and `flags` apply to all of it. In a user namespace a tree
+/// with mounts inherited from outside can only be bound recursively (`EINVAL`).
+pub fn bind(
+    source: BorrowedFd<'_>,
+    at: &Root,
+    path: impl AsRef<Path>,
+    recursive: bool,
+    flags: Flags,
+) -> io::Result<()> {
+    let path = path.as_ref();
+    let target = at.open_with(path, OFlag::O_PATH, 0)?;
+    let tree = match call::open_tree(source, recursive) {
+        Err(e) if is_missing(&e) => {
+            let mode = libc::MS_BIND | if recursive { libc::MS_REC } else { 0 };
+            let from = at::handle(source);
+            call::mount(Some(&from), &at::handle(target.as_fd()), None, mode, None)?;
+            return restrict(at, path, recursive, flags);
+        }
+        tree => tree?,
+    };
+    let early = match flags.is_empty() {
+        true => Ok(()),
+        false => call::mount_setattr(tree.as_fd(), recursive, flags),
+    };
+    match early {
+        Err(e) if is_missing(&e) => {
+            call::move_mount(tree.as_fd(), target.as_fd())?;
+            set_flags(tree.as_fd(), recursive, flags)
+        }
+        Err(e) => Err(e),
+        Ok(()) => call::move_mount(tree.as_fd(), target.as_fd()),
+    }
+}
+
+/// A private copy of a mounted directory that is attached nowhere; `None` where the kernel cannot (Linux < 5.2).
+pub fn clone_tree(source: BorrowedFd<'_>, recursive: bool) -> io::Result<Option<OwnedFd>> {
+    match call::open_tree(source, recursive) {
+        Err(e) if is_missing(&e) => Ok(None),
+        tree => tree.map(Some),
+    }
+}
+
+/// Mounts a new file system of type `kind` onto `path` inside `at`; `options` as `mount -o` has them.
+pub fn filesystem(
+    kind: &str,
+    at: &Root,
+    path: impl AsRef<Path>,
+    flags: Flags,
+    options: &OsStr,
+) -> io::Result<()> {
+    let target = at.open_with(path, OFlag::O_PATH, 0)?;
+    let source = OsStr::new(kind);
+    let done = call::mount(
+        Some(source),
+        &at::handle(target.as_fd()),
+        Some(kind),
+        flags.bits(),
+        Some(options),
+    );
+    match done {
+        // There is no /proc here: the calls that need no path.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let tree = call::new_filesystem(kind, flags, options).map_err(|new| match is_missing(&new) {
+                true => e,
+                false => new,
+            })?;
+            call::move_mount(tree.as_fd(), target.as_fd())
+        }
+        done => done,
+    }
+}
+
+/// Mounts an empty tmpfs, `nosuid,nodev`. `size` in bytes, the kernel's default is half of the memory.
+pub fn tmpfs(
+    at: &Root,
+    path: impl AsRef<Path>,
+    size: Option<u64>,
+    mode: u32,
+    uid: Option<u32>,
+    gid: Option<u32>,
+) -> io::Result<()> {
+    let mut options = format!("mode={mode:o}");
+    for (name, value) in [
+        ("size", size),
+        ("uid", uid.map(u64::from)),
+        ("gid", gid.map(u64::from)),
+    ] {
+        if let Some(value) = value {
+            options.push_str(&format!(",{name}={value}"));
+        }
+    }
+    let flags = Flags::NOSUID | Flags::NODEV;
+    filesystem("tmpfs", at, path, flags, OsStr::new(&options))
+}
+
+/// Mounts the procfs of our PID namespace, `nosuid,nodev,noexec`. In a user namespace the kernel wants a procfs that
+/// nothing is mounted over to be visible already (`EPERM`).
+pub fn proc(at: &Root, path: impl AsRef<Path>) -> io::Result<()> {
+    let flags = Flags::NOSUID | Flags::NODEV | Flags::NOEXEC;
+    filesystem("proc", at, path, flags, OsStr::new(""))
+}
+
+/// Mounts a new instance of devpts. `tty_gid` owns new terminals, if that group exists inside.
+pub fn devpts(at: &Root, path: impl AsRef<Path>, tty_gid: Option<u32>) -> io::Result<()> {
+    let mut options = "newinstance,ptmxmode=0666,mode=0620".to_string();
+    if let Some(gid) = tty_gid {
+        options.push_str(&format!(",gid={gid}"));
+    }
+    let flags = Flags::NOSUID | Flags::NOEXEC;
+    filesystem("devpts", at, path, flags, OsStr::new(&options))
+}
+
+/// Mounts an overlay: `lower` (topmost first) seen through `upper`, which receives the changes; `work` is an empty
+/// directory beside `upper`. In a user namespace whiteouts and the like are kept in `user.*` attributes (Linux 5.11).
+pub fn overlay(
+    at: &Root,
+    path: impl AsRef<Path>,
+    lower: &[BorrowedFd<'_>],
+    upper: BorrowedFd<'_>,
+    work: BorrowedFd<'_>,
+    user_namespace: bool,
+) -> io::Result<()> {
+    // Descriptors, since paths may hold the separators `,` and `:` and exceed the page that options may fill.
+    let mut options = OsString::from("lowerdir=");
+    for (n, fd) in lower.iter().enumerate() {
+        if n > 0 {
+            options.push(":");
+        }
+        options.push(at::handle(*fd));
+    }
+    options.push(",upperdir=");
+    options.push(at::handle(upper));
+    options.push(",workdir=");
+    options.push(at::handle(work));
+    if user_namespace {
+        options.push(",userxattr");
+    }
+    filesystem("overlay", at, path, Flags::empty(), &options)
+}
+
+/// Stops the exchange of mounts with other namespaces, for all mounts we see.
+pub fn make_private() -> io::Result<()> {
+    let root = OsStr::new("/");
+    call::mount(None, root, None, libc::MS_REC | libc::MS_PRIVATE, None)
+}
+
+/// Mounts and unmounts of other namespaces still reach us, ours stay here; for all mounts we see.
+pub fn make_slave() -> io::Result<()> {
+    let root = OsStr::new("/");
+    call::mount(None, root, None, libc::MS_REC | libc::MS_SLAVE, None)
+}
+
+/// Detaches what is mounted at `path` inside `at`; it goes away when the last user has left.
+pub fn umount(at: &Root, path: impl AsRef<Path>) -> io::Result<()> {
+    let target = at.open_with(path, OFlag::O_PATH, 0)?;
+    call::umount(&at::handle(target.as_fd()))
+}
+
+/// Makes the mounted directory `new` the root of the process and drops the old one with all its mounts; the current
+/// directory becomes `/`. `new` must be the top of a mount (a bind will do) of our namespace.
+pub fn pivot_root(new: BorrowedFd<'_>) -> io::Result<()> {
+    nix::unistd::fchdir(new)?;
+    // The old root ends up mounted over the new one, where `.` then finds it: no directory for it is needed.
+    call::pivot_root()?;
+    call::umount(OsStr::new("."))?;
+    Ok(nix::unistd::chdir("/")?)
+}
+
+/// After a mount by `mount(2)`: finds the top of what was mounted and restricts it.
+fn restrict(at: &Root, path: &Path, recursive: bool, flags: Flags) -> io::Result<()> {
+    if flags.is_empty() {
+        return Ok(());
+    }
+    let top = at.open_with(path, OFlag::O_PATH, 0)?;
+    set_flags(top.as_fd(), recursive, flags)
+}
+
+/// The kernel or an outer sandbox does not know the call. Old sandboxes say `EPERM`; then the other way is tried and
+/// its error is the answer.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
+}
+
+fn c_string(text: &OsStr) -> io::Result<CString> {
+    CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL.into())
+}
