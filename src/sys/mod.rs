@@ -2,11 +2,11 @@
 //!
 //! Functions are thin, take and return safe types, report `std::io::Error`, and never log, print or panic.
 
+pub mod at;
 pub mod descriptors;
+pub mod fs;
 pub mod injection;
 pub mod loopback;
-pub mod at;
-pub mod fs;
 pub mod mount;
 pub mod namespace;
 pub mod path;
