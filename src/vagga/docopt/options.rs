@@ -4,7 +4,7 @@ use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 use super::element::{Elements, Kind};
 use super::matcher::Given;
-use crate::vagga::cli::suggest;
+use crate::config::suggest;
 
 /// The split arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,349 @@
+//! The built-in commands of the [table](super::table).
+
+use super::table::{
+    Arity, BuiltIn, Flag, Job, Key, Offer, Positional, NO_BUILD, NO_IMAGE_DOWNLOAD, NO_VERSION_CHECK,
+};
+
+const NONE: BuiltIn = BuiltIn {
+    name: "",
+    job: Job::Missing,
+    about: "",
+    flags: &[],
+    positionals: &[],
+    stops: false,
+    lenient: false,
+    anywhere: false,
+    offered: true,
+};
+
+const CONTAINER: Positional = Positional {
+    name: "container",
+    arity: Arity::Required,
+    help: "Name of the container",
+    offer: Offer::Containers,
+};
+
+const RUN_IN: &[Positional] = &[
+    Positional {
+        offer: Offer::Runnable,
+        ..CONTAINER
+    },
+    Positional {
+        name: "command",
+        arity: Arity::Required,
+        help: "Program to run",
+        offer: Offer::Nothing,
+    },
+    Positional {
+        name: "args",
+        arity: Arity::Rest,
+        help: "Arguments of the program, passed on as they are",
+        offer: Offer::Nothing,
+    },
+];
+
+const WRITABLE: Flag = Flag::new(
+    Key::Writable,
+    &["-W", "--writable", "--writeable"],
+    "Run on a writable copy of the container, which is discarded at the end",
+)
+.offered(2);
+
+const CLEAN: &[Flag] = &[
+    Flag::new(
+        Key::Tmp,
+        &["--tmp", "--tmp-folders"],
+        "Remove what failed and aborted builds left",
+    ),
+    Flag::new(
+        Key::Old,
+        &["--old", "--old-containers"],
+        "Remove versions that are not the last built one of their container",
+    ),
+    Flag::new(
+        Key::Unused,
+        &["--unused"],
+        "Remove versions that do not match the current configuration",
+    ),
+    Flag {
+        repeat: false,
+        ..Flag::new(
+            Key::AtLeast,
+            &["--at-least"],
+            "With --unused: remove instead what was not used for this long, e.g. 10days or \"2h 30m\"",
+        )
+        .takes("DURATION")
+    },
+    Flag::new(
+        Key::Transient,
+        &["--transient"],
+        "Remove writable copies whose process is gone",
+    ),
+    Flag::new(Key::Volumes, &["--volumes"], "Remove all persistent volumes"),
+    Flag::new(
+        Key::UnusedVolumes,
+        &["--unused-volumes"],
+        "Remove persistent volumes that nothing in the configuration mentions",
+    ),
+    Flag::new(
+        Key::Everything,
+        &["--everything"],
+        "Remove the project's storage and the directory .vagga",
+    ),
+    Flag::new(
+        Key::Global,
+        &["--global"],
+        "Apply to all projects of the storage directory (--everything, or --unused with --at-least)",
+    ),
+    Flag::new(
+        Key::DryRun,
+        &["-n", "--dry-run"],
+        "Print what would be removed, remove nothing",
+    ),
+];
+
+const LIST: &[Flag] = &[
+    Flag::new(
+        Key::Containers,
+        &["--containers"],
+        "List containers instead of commands",
+    ),
+    Flag::new(
+        Key::All,
+        &["-A", "--all", "--hidden"],
+        "Include names that begin with an underscore, and built-in commands",
+    ),
+    Flag::new(Key::BuiltIns, &["--builtin"], "List built-in commands only"),
+    Flag::new(
+        Key::Zsh,
+        &["--zsh"],
+        "Print NAME:DESCRIPTION, for completion in zsh",
+    ),
+    Flag::new(Key::NoAliases, &["--no-aliases"], "Leave aliases out"),
+    Flag::new(
+        Key::Verbose,
+        &["-v", "--verbose"],
+        "Show the file that each command comes from",
+    ),
+];
+
+const VERSION_HASH: &[Flag] = &[
+    Flag::new(
+        Key::Short,
+        &["-s", "--short"],
+        "Print only the 8 digits that name the image",
+    ),
+    Flag::new(
+        Key::DebugVersioning,
+        &["--debug-versioning"],
+        "Print what goes into the hash, before it",
+    ),
+    Flag::new(
+        Key::DumpVersionData,
+        &["--dump-version-data"],
+        "Print the hashed bytes instead of the hash (may be binary)",
+    ),
+];
+
+/// All built-in commands. Completion offers them in this order.
+pub const ALL: &[BuiltIn] = &[
+    BuiltIn {
+        name: "_build",
+        job: Job::Build,
+        about: "Build a container if its version is not there yet",
+        flags: &[Flag::new(
+            Key::Force,
+            &["--force"],
+            "Build even if it is up to date",
+        )],
+        // Optional for the parser: a missing name is reported like an unknown one.
+        positionals: &[Positional {
+            arity: Arity::Optional,
+            ..CONTAINER
+        }],
+        ..NONE
+    },
+    BuiltIn {
+        name: "_build_shell",
+        about: "Open a shell where builds happen",
+        lenient: true,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_clean",
+        job: Job::Clean,
+        about: "Remove images, volumes and leftovers; several actions may be combined",
+        flags: CLEAN,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_create_netns",
+        about: "Set up the network namespaces of networked commands",
+        ..NONE
+    },
+    BuiltIn {
+        name: "_destroy_netns",
+        about: "Remove the network namespaces of networked commands",
+        ..NONE
+    },
+    BuiltIn {
+        name: "_init_storage_dir",
+        about: "Link the project to a directory below storage-dir",
+        ..NONE
+    },
+    BuiltIn {
+        name: "_list",
+        job: Job::List,
+        about: "List commands",
+        flags: LIST,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_pack_image",
+        about: "Pack the image of a container into an archive",
+        positionals: &[CONTAINER],
+        ..NONE
+    },
+    BuiltIn {
+        name: "_push_image",
+        about: "Upload the image of a container with the setting push-image-script",
+        positionals: &[CONTAINER],
+        ..NONE
+    },
+    BuiltIn {
+        name: "_run",
+        job: Job::Run,
+        about: "Run a program in a container",
+        flags: &[WRITABLE, NO_IMAGE_DOWNLOAD, NO_BUILD, NO_VERSION_CHECK],
+        positionals: RUN_IN,
+        stops: true,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_run_in_netns",
+        about: "Run a program in a container and the gateway network namespace",
+        positionals: RUN_IN,
+        stops: true,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_version_hash",
+        job: Job::VersionHash,
+        about: "Print the version of a container; exit code 29 when it is known only after building",
+        flags: VERSION_HASH,
+        positionals: &[CONTAINER],
+        ..NONE
+    },
+    BuiltIn {
+        name: "_check_overlayfs_support",
+        about: "Check whether overlays work here",
+        lenient: true,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_base_dir",
+        job: Job::BaseDir,
+        about: "Print the project directory",
+        lenient: true,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_relative_work_dir",
+        job: Job::RelativeWorkDir,
+        about: "Print the current directory relative to the project directory",
+        lenient: true,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_update_symlinks",
+        about: "Make symlinks for commands with symlink-name",
+        ..NONE
+    },
+    BuiltIn {
+        name: "_help",
+        job: Job::Help,
+        about: "Show the help of a command",
+        positionals: &[Positional {
+            name: "name",
+            arity: Arity::Optional,
+            help: "Command or built-in command; none lists the commands",
+            offer: Offer::Commands,
+        }],
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_doctor",
+        job: Job::Doctor,
+        about: "Check what this machine lacks for vagga and print the remedies",
+        anywhere: true,
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_dump_config",
+        job: Job::DumpConfig,
+        about: "Print the merged configuration as JSON",
+        flags: &[Flag::new(Key::Pretty, &["--pretty"], "Indent the output")],
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_hardlink",
+        about: "Replace identical files of containers by hard links",
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_verify",
+        about: "Compare the files of a container with its index",
+        positionals: &[CONTAINER],
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_network",
+        about: "Break and mend connections between networked processes",
+        stops: true,
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_capsule",
+        about: "Build, run and download from within a capsule",
+        stops: true,
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_compgen",
+        job: Job::Complete,
+        about: "Print candidates for completion: vagga _compgen WORD... -- CURRENT",
+        lenient: true,
+        anywhere: true,
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_completion",
+        job: Job::CompletionScript,
+        about: "Print a completion script for a shell",
+        positionals: &[Positional {
+            name: "shell",
+            arity: Arity::Required,
+            help: "bash, zsh or fish",
+            offer: Offer::Words(&["bash", "zsh", "fish"]),
+        }],
+        anywhere: true,
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_man",
+        job: Job::Manual,
+        about: "Print the manual page (read it with: vagga _man | man -l -)",
+        anywhere: true,
+        offered: false,
+        ..NONE
+    },
+];
