@@ -8,8 +8,8 @@ use std::rc::Rc;
 use argparse::action::{Action, IArgAction, IArgsAction, IFlagAction, ParseResult, TypedAction};
 use argparse::ArgumentParser;
 
-use crate::config::suggest;
 use super::table::{Arity, BuiltIn, Flag, Key, Positional, Value, GLOBAL, GLOBAL_POSITIONALS};
+use crate::config::suggest;
 
 /// What a command line may look like.
 #[derive(Debug, Clone, Copy)]
@@ -180,7 +180,7 @@ impl<'a> Grammar<'a> {
         let typed = typed.and_then(|t| t.split('=').next()).unwrap_or_default();
         let known = self.flags.iter().flat_map(|f| f.names).copied().chain(["--help"]);
         let near = suggest::closest(typed, known.filter(|n| n.starts_with("--")));
-        if let (false, Some(near)) = (typed.is_empty(), near) {
+        if let Some(near) = near.filter(|_| typed.len() > "--x".len()) {
             error.push_str(&format!("hint: Did you mean {near}?\n"));
         }
         error

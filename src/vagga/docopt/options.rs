@@ -2,7 +2,7 @@
 
 use getopts::{Fail, HasArg, Matches, Occur, Options};
 
-use super::element::{Elements, Kind};
+use super::element::{Element, Elements, Kind};
 use super::matcher::Given;
 use crate::config::suggest;
 
@@ -77,17 +77,23 @@ fn names(short: Option<char>, long: Option<&str>) -> (String, String) {
 fn explain(fail: &Fail, elements: &Elements) -> String {
     match fail {
         Fail::UnrecognizedOption(name) => {
-            let flag = dashed(name);
-            let known: Vec<String> = elements.options().flat_map(|(_, e)| e.spellings()).collect();
-            let message = format!("Unknown flag: '{flag}'");
-            match suggest::closest(&flag, known.iter().map(String::as_str)) {
-                Some(near) => format!("{message}. Did you mean '{near}'?"),
+            let known = elements.options().filter_map(|(_, e)| long_name(e));
+            let message = format!("Unknown flag: '{}'", dashed(name));
+            match suggest::closest(name, known).filter(|_| name.chars().count() > 2) {
+                Some(near) => format!("{message}. Did you mean '--{near}'?"),
                 None => message,
             }
         }
         Fail::ArgumentMissing(name) => format!("Flag '{}' needs a value.", dashed(name)),
         Fail::UnexpectedArgument(name) => format!("Flag '{}' does not take a value.", dashed(name)),
         Fail::OptionMissing(_) | Fail::OptionDuplicated(_) => "Invalid arguments.".to_string(),
+    }
+}
+
+fn long_name(element: &Element) -> Option<&str> {
+    match &element.kind {
+        Kind::Option { long, .. } => long.as_deref(),
+        Kind::Positional(_) | Kind::Word(_) => None,
     }
 }
 
