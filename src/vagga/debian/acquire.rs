@@ -15,6 +15,7 @@ use super::resolve::{self, Choice, Variant};
 use super::store::{self, Fetch, Store, Wanted};
 use super::verify::{self, Keyring, Refusal, Verifier};
 use super::Error;
+use crate::vagga::fetch;
 
 /// Changes when the rules of resolution change, so that kept results are not used any more.
 const RULES: &str = "1";
@@ -324,32 +325,31 @@ fn key(indexes: &[Listing], request: &Request<'_>) -> String {
     digest.finalize().as_slice().to_hex()
 }
 
-/// Fetches the packages; their paths in the order of `choices`.
+/// Fetches the packages; their paths in the order of `choices`. `progress` gets bytes.
 pub fn fetch_packages(
     store: &mut Store<'_>,
     suites: &[Suite],
     choices: &[Choice],
-    progress: &mut dyn FnMut(usize, usize, &str),
+    progress: fetch::OnProgress,
 ) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::with_capacity(choices.len());
-    for (nth, choice) in choices.iter().enumerate() {
-        let wanted = Wanted {
-            sha256: &choice.sha256,
-            size: choice.size,
-        };
-        if !store.has(wanted) {
-            progress(nth, choices.len(), &choice.name);
-        }
+    for choice in choices {
         let suite = suites
             .get(usize::from(choice.archive))
             .ok_or_else(|| Error::new("suite vanished"))?;
         let url = format!("{}/{}", suite.archive.url, choice.filename);
-        let what = format!("package {} {}", choice.name, choice.version);
-        files.push(store.by_digest(&url, wanted, &what).map_err(|e| {
-            Error::from(e).with_hint("the mirror may be in the middle of an update or incomplete; try later")
-        })?);
+        files.push((
+            url,
+            Wanted {
+                sha256: &choice.sha256,
+                size: choice.size,
+            },
+        ));
     }
-    Ok(files)
+    store.all_by_digest(&files, progress).map_err(|e| {
+        Error::from(e).with_hint("the mirror may be in the middle of an update or incomplete; try later")
+    })?;
+    Ok(choices.iter().map(|c| store.path_of(&c.sha256)).collect())
 }
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {

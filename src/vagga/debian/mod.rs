@@ -4,10 +4,12 @@
 //! read, the packages of a variant chosen, fetched, unpacked by our own confined writer and configured by dpkg in
 //! the container. From the pure to the practical: [`deb822`], [`version`], [`relation`], [`release`], [`packages`],
 //! [`resolve`], [`sources`], [`mirror`], [`verify`],
-//! [`store`], [`acquire`].
+//! [`store`], [`acquire`], [`deb`], [`unpack`], [`install`].
 
 pub mod acquire;
+pub mod deb;
 pub mod deb822;
+pub mod install;
 pub mod mirror;
 pub mod packages;
 pub mod relation;
@@ -15,6 +17,7 @@ pub mod release;
 pub mod resolve;
 pub mod sources;
 pub mod store;
+pub mod unpack;
 pub mod verify;
 pub mod version;
 

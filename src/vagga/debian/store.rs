@@ -16,13 +16,71 @@ use sha2::{Digest, Sha256};
 
 use super::mirror;
 use super::Error;
+use crate::vagga::fetch::{self, Client, FetchError, Proxies};
 use crate::vagga::storage::lock;
+
+/// Largest file taken without a known size, in bytes: `InRelease` has some 150 kB.
+const MAX_FRESH: u64 = 64 << 20;
 
 /// How files come from a mirror; the store does naming, digests, locking and `file:` itself.
 pub trait Transport {
     /// Fetches `url` into `part`, continuing after what the file already holds if the server can. `size` is the
     /// expected size in bytes, if known.
     fn get(&mut self, url: &str, part: &Path, size: Option<u64>) -> Result<(), TransportError>;
+
+    /// Fetches many files of known digest to their places, checking the digests.
+    fn get_all(&mut self, files: &[fetch::Wanted], progress: fetch::OnProgress)
+        -> Result<(), TransportError>;
+}
+
+/// HTTP by vagga's client, several files at once.
+pub struct Http {
+    proxies: Proxies,
+    client: Option<Client>,
+}
+
+impl Http {
+    /// `proxies`: see the setting `proxy-env-vars`.
+    pub fn new(proxies: Proxies) -> Http {
+        Http {
+            proxies,
+            client: None,
+        }
+    }
+}
+
+impl Transport for Http {
+    fn get(&mut self, url: &str, part: &Path, size: Option<u64>) -> Result<(), TransportError> {
+        let client = self.client.get_or_insert_with(|| Client::new(self.proxies));
+        client
+            .download(
+                url,
+                part,
+                size.is_some(),
+                size.or(Some(MAX_FRESH)),
+                &mut |_, _| {},
+            )
+            .map(|_| ())
+            .map_err(classify)
+    }
+
+    fn get_all(
+        &mut self,
+        files: &[fetch::Wanted],
+        progress: fetch::OnProgress,
+    ) -> Result<(), TransportError> {
+        let proxies = self.proxies;
+        fetch::fetch_all(&|| Client::new(proxies), files, progress).map_err(classify)
+    }
+}
+
+/// Some servers answer 403 for files they do not have.
+fn classify(error: FetchError) -> TransportError {
+    let missing = ["answered 404", "answered 403", "answered 410"];
+    match missing.iter().any(|m| error.0.contains(m)) {
+        true => TransportError::NotFound,
+        false => TransportError::Failed(error.0),
+    }
 }
 
 /// Why a file did not come.
@@ -127,6 +185,34 @@ impl<'t> Store<'t> {
         Ok(path)
     }
 
+    /// Makes sure that all of these files (URL, content) are here.
+    pub fn all_by_digest(
+        &mut self,
+        files: &[(String, Wanted<'_>)],
+        progress: fetch::OnProgress,
+    ) -> Result<(), Fetch> {
+        let mut remote = Vec::new();
+        for (url, wanted) in files {
+            if self.has(*wanted) {
+                continue;
+            }
+            if mirror::local_path(url).is_some() {
+                self.by_digest(url, *wanted, url)?;
+                continue;
+            }
+            remote.push(fetch::Wanted {
+                url: url.clone(),
+                sha256: wanted.sha256.to_ascii_lowercase(),
+                size: wanted.size,
+                target: self.path_of(wanted.sha256),
+            });
+        }
+        self.transport.get_all(&remote, progress).map_err(|e| match e {
+            TransportError::NotFound => Fetch::NotFound("a package file".into()),
+            TransportError::Failed(why) => Fetch::Failed(why),
+        })
+    }
+
     /// Fetches a file that has no known digest into the scratch space.
     pub fn fresh(&mut self, url: &str, name: &str) -> Result<PathBuf, Fetch> {
         let path = self.tmp().join(format!("{name}.{}", std::process::id()));
@@ -139,7 +225,7 @@ impl<'t> Store<'t> {
         let Some(local) = mirror::local_path(url) else {
             return self.transport.get(url, part, size).map_err(|e| match e {
                 TransportError::NotFound => Fetch::NotFound(url.to_string()),
-                TransportError::Failed(why) => Fetch::Failed(format!("cannot fetch {url}: {why}")),
+                TransportError::Failed(why) => Fetch::Failed(why),
             });
         };
         match fs::copy(local, part) {
@@ -216,6 +302,10 @@ mod tests {
                 return Err(TransportError::NotFound);
             }
             fs::write(part, &self.0).map_err(|e| TransportError::Failed(e.to_string()))
+        }
+
+        fn get_all(&mut self, _: &[fetch::Wanted], _: fetch::OnProgress) -> Result<(), TransportError> {
+            Err(TransportError::NotFound)
         }
     }
 
