@@ -1,1 +1,56 @@
-//! Archives: tar, zip and deb read into a root by one confined writer.
+//! Archives: tar and zip read into a root by one confined writer.
+//!
+//! Nothing an archive says can write outside of the directory it is unpacked to: names with `..` are refused, absolute
+//! names and links are taken relative to that directory, and links planted by earlier entries are resolved inside it.
+
+mod compression;
+mod guard;
+mod tar;
+#[cfg(test)]
+mod tests;
+mod writer;
+mod zip;
+
+pub use compression::decompress;
+pub use tar::unpack_tar;
+pub use writer::{Options, Owners, Writer};
+pub use zip::unpack_zip;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why an archive could not be unpacked: one line that names the entry, if there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveError(pub String);
+
+impl ArchiveError {
+    fn entry(name: &Path, error: &dyn fmt::Display) -> ArchiveError {
+        ArchiveError(format!("{name:?}: {error}"))
+    }
+}
+
+impl fmt::Display for ArchiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ArchiveError {}
+
+impl From<io::Error> for ArchiveError {
+    fn from(error: io::Error) -> ArchiveError {
+        ArchiveError(format!("can't read the archive: {error}"))
+    }
+}
+
+/// What an unpacking did and left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Entries written.
+    pub entries: u64,
+    /// Device nodes left out: an unprivileged user cannot make them.
+    pub devices: u64,
+    /// Names at the top of what was unpacked, sorted, at most 64.
+    pub top: Vec<PathBuf>,
+}
