@@ -288,7 +288,7 @@ impl<'a> Writer<'a> {
                 dest.lstat(&target)?;
                 let (parent, name) = self.parent_of(&path)?;
                 match parent.unlink(name) {
-                    Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+                    Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
                     _ => dest.hard_link(&target, &path),
                 }
             };
