@@ -5,6 +5,8 @@
 //! descriptor, so that links in an image cannot lead a mount outside of it.
 
 pub mod dev;
+pub mod enter;
 pub mod plan;
 
+pub use enter::OpError;
 pub use plan::{Base, Op, Plan, Source};

@@ -51,6 +51,14 @@ impl Terminal {
         self.give(self.group);
     }
 
+    /// Takes the terminal back from a group of which no process is left.
+    pub fn reclaim(&self) {
+        let group = self.fd().and_then(|fd| tty::foreground(fd).ok());
+        if group.is_some_and(|group| group != self.group) && self.is_ours() {
+            self.take();
+        }
+    }
+
     /// Makes a group of this session the foreground group.
     pub fn give(&self, group: i32) {
         if let Some(fd) = self.fd() {

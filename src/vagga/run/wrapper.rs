@@ -1,0 +1,357 @@
+//! The first process of a container: builds its root, starts the command, does what [`Pid1`] decides.
+//!
+//! It is forked from the launcher without exec, in new namespaces. It holds no descriptor of the host but the
+//! standard ones, its link and the terminal when the first program of the image starts, and nobody in the
+//! container may look into it.
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::container::OpError;
+use crate::sys::namespace::{self, IdMap, IdMapping, MapMethod};
+use crate::sys::path::Root;
+use crate::sys::poll::{self, Signals};
+use crate::sys::process::{self, Fork, Namespaces, Status, WaitOptions};
+use crate::sys::{descriptors, injection, loopback};
+use crate::vagga::config::command::Pid1Mode;
+use crate::vagga::failure::{exit, Failure};
+
+use super::environ::Variables;
+use super::environ_file;
+use super::link::{Link, Order, Report};
+use super::pid1::{Action, Event, Pid1};
+use super::process::Process;
+use super::terminal::Terminal;
+
+/// Signals that the first process passes on.
+const SIGNALS: [i32; 8] = [
+    libc::SIGCHLD,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGCONT,
+];
+/// Largest `environ-file`, bytes.
+const MAX_ENVIRON_FILE: u64 = 1 << 20;
+/// The descriptor of `pass-tcp-socket`.
+const SOCKET: i32 = 3;
+
+/// The whole life of the first process; the result is its exit code. Failures are printed.
+pub fn run(process: &Process, link: Link, terminal: &Terminal) -> u8 {
+    match live(process, link, terminal) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit
+        }
+    }
+}
+
+fn live(process: &Process, link: Link, terminal: &Terminal) -> Result<u8, Failure> {
+    become_first(process, &link, terminal).map_err(|e| fail(format!("Can't start the container: {e}")))?;
+    match link.next_order() {
+        Ok(Some(Order::Begin)) => {}
+        // The launcher is gone or has given up, and has said why.
+        _ => return Ok(exit::SETUP),
+    }
+    if process.isolate {
+        loopback::up().map_err(|e| fail(format!("Can't bring up the loopback interface: {e}")))?;
+    }
+    for chore in &process.chores {
+        chore.run()?;
+    }
+    build_root(process)?;
+    let environ = environment(process)?;
+    let signals = (process.pid1 != Pid1Mode::exec)
+        .then(|| Signals::new(&SIGNALS))
+        .transpose()
+        .map_err(|e| fail(format!("Can't watch signals: {e}")))?;
+    match signals {
+        Some(signals) => Init {
+            command: start(process, &environ, terminal)?,
+            link,
+            terminal,
+        }
+        .attend(&signals, process.pid1 == Pid1Mode::wait_all_children),
+        None => Err(become_sealed(process)
+            .err()
+            .unwrap_or_else(|| become_command(process, &environ, terminal))),
+    }
+}
+
+/// Dies with the launcher, is alone in its process group, and keeps nothing of the launcher open.
+fn become_first(process: &Process, link: &Link, terminal: &Terminal) -> io::Result<()> {
+    process::set_parent_death_signal(libc::SIGKILL)?;
+    process::set_process_group(0, 0)?;
+    let mut keep: Vec<BorrowedFd<'_>> = vec![link.fd()];
+    keep.extend(terminal.fd());
+    keep.extend(process.socket.as_ref().map(|s| s.as_fd()));
+    descriptors::close_all_but(3, &keep)
+}
+
+/// Enters the plan; a transient root that cannot be an overlay here becomes a copy.
+fn build_root(process: &Process) -> Result<(), Failure> {
+    let overlay = process.transient.as_ref().filter(|t| t.is_overlay());
+    match (process.plan.enter(), overlay) {
+        (Err(e), Some(transient)) if e.is_base => {
+            log::info!("no overlay here ({e}), copying the image");
+            copied(process, transient)
+        }
+        (result, _) => result.map_err(setup_error),
+    }
+}
+
+fn copied(process: &Process, transient: &super::transient::Transient) -> Result<(), Failure> {
+    transient.fill_copy()?;
+    let mut plan = process.plan.clone();
+    plan.base = transient.copied_base();
+    plan.enter().map_err(setup_error)
+}
+
+fn setup_error(e: OpError) -> Failure {
+    let failure = fail(e.to_string());
+    match e.hint {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}
+
+/// The environment of the command, with the file of the container.
+fn environment(process: &Process) -> Result<Variables, Failure> {
+    let Some(path) = &process.environ.file else {
+        return Ok(process.environ.merge(Variables::new()));
+    };
+    let error = |why: String| fail(format!("Error reading environment file {path:?}: {why}"));
+    let mut text = Vec::new();
+    Root::open("/")
+        .and_then(|root| root.open_read(path))
+        .and_then(|file| file.take(MAX_ENVIRON_FILE).read_to_end(&mut text))
+        .map_err(|e| error(e.to_string()))?;
+    let variables = environ_file::parse(&text).map_err(|(line, why)| error(format!("line {line}: {why}")))?;
+    Ok(process.environ.merge(variables))
+}
+
+/// Forks the command. Its programs cannot look into this process from the first moment on.
+fn start(process: &Process, environ: &Variables, terminal: &Terminal) -> Result<i32, Failure> {
+    let error = |e: io::Error| fail(format!("Can't start the command: {e}"));
+    let sealed = is_sealed(process);
+    let (read, write) = process::pipe().map_err(error)?;
+    let namespaces = match sealed {
+        true => Namespaces::USER | Namespaces::MOUNT,
+        false => {
+            descriptors::hide().map_err(error)?;
+            Namespaces::empty()
+        }
+    };
+    match process::fork(namespaces).map_err(error)? {
+        Fork::Child => {
+            drop(write);
+            let begun = !sealed || matches!(fs::File::from(read).read(&mut [0]), Ok(1));
+            let failure = match begun {
+                true => become_command(process, environ, terminal),
+                false => fail("Can't start the command: the first process is gone".into()),
+            };
+            eprintln!("{failure}");
+            process::exit_now(failure.exit.into())
+        }
+        Fork::Parent(child) => {
+            let _ = process::set_process_group(child.pid, child.pid);
+            if sealed {
+                write_seal(child.pid, process)?;
+                descriptors::hide().map_err(error)?;
+                io::Write::write_all(&mut fs::File::from(write), b"x").map_err(error)?;
+            }
+            Ok(child.pid)
+        }
+    }
+}
+
+/// True when the command gets a user namespace of its own.
+fn is_sealed(process: &Process) -> bool {
+    process.seal || process.ids.external.is_some()
+}
+
+/// With `pid1mode: exec` nobody is left to write the maps: a helper does it and ends.
+fn become_sealed(process: &Process) -> Result<(), Failure> {
+    if !is_sealed(process) {
+        return Ok(());
+    }
+    let error = |e: io::Error| fail(format!("Can't start the command: {e}"));
+    let (read, write) = process::pipe().map_err(error)?;
+    match process::fork(Namespaces::empty()).map_err(error)? {
+        Fork::Child => {
+            drop(write);
+            let begun = matches!(fs::File::from(read).read(&mut [0]), Ok(1));
+            let result = if begun { write_seal(1, process) } else { Ok(()) };
+            if let Err(failure) = &result {
+                eprintln!("{failure}");
+            }
+            process::exit_now(if result.is_ok() { 0 } else { exit::SETUP.into() })
+        }
+        Fork::Parent(helper) => {
+            drop(read);
+            namespace::unshare(Namespaces::USER | Namespaces::MOUNT).map_err(error)?;
+            io::Write::write_all(&mut fs::File::from(write), b"x").map_err(error)?;
+            match process::wait(Some(helper.pid), WaitOptions::default()).map_err(error)? {
+                Some((_, Status::Exited(0))) => Ok(()),
+                _ => Err(fail(
+                    "Can't start the command: its ids could not be mapped".into(),
+                )),
+            }
+        }
+    }
+}
+
+/// Ids of the command's own user namespace: those of the container, or one that stands for another one.
+fn write_seal(pid: i32, process: &Process) -> Result<(), Failure> {
+    let identity = |map: &IdMap| {
+        IdMap(
+            map.0
+                .iter()
+                .map(|m| IdMapping {
+                    outside: m.inside,
+                    ..*m
+                })
+                .collect(),
+        )
+    };
+    let uid = match process.ids.external {
+        Some(outside) => IdMap(vec![IdMapping {
+            inside: process.ids.uid,
+            outside,
+            count: 1,
+        }]),
+        None => identity(&process.maps.uid),
+    };
+    let gid = identity(&process.maps.gid);
+    namespace::write_maps(pid, &uid, &gid, &MapMethod::Direct)
+        .map_err(|e| fail(format!("error setting uid/gid mappings of the command: {e}")))
+}
+
+/// Turns this process into the command; returns only on failure.
+fn become_command(process: &Process, environ: &Variables, terminal: &Terminal) -> Failure {
+    match prepare_command(process, terminal) {
+        Ok(()) => process.program.exec(environ),
+        Err(failure) => failure,
+    }
+}
+
+fn prepare_command(process: &Process, terminal: &Terminal) -> Result<(), Failure> {
+    let error = |e: io::Error| fail(format!("Can't start the command: {e}"));
+    // As first process it leads its group already.
+    let _ = process::set_process_group(0, 0);
+    std::env::set_current_dir(&process.work_dir).map_err(|e| {
+        fail(format!(
+            "Can't change to the working directory {:?}: {e}",
+            process.work_dir
+        ))
+    })?;
+    if terminal.exists() {
+        injection::refuse().map_err(error)?;
+    }
+    let first_to_close = match &process.socket {
+        Some(socket) => {
+            process::dup_to(socket.as_fd(), SOCKET).map_err(error)?;
+            SOCKET + 1
+        }
+        None => SOCKET,
+    };
+    process::reset_signals().map_err(error)?;
+    let ids = &process.ids;
+    process::set_ids(ids.uid, ids.gid, Some(&ids.groups)).map_err(|e| {
+        fail(format!(
+            "Can't become user {} and group {}: {e}",
+            ids.uid, ids.gid
+        ))
+    })?;
+    process::set_parent_death_signal(libc::SIGKILL).map_err(error)?;
+    process::close_from(first_to_close).map_err(error)
+}
+
+/// The first process while the command runs.
+struct Init<'a> {
+    command: i32,
+    link: Link,
+    terminal: &'a Terminal,
+}
+
+impl Init<'_> {
+    fn attend(&self, signals: &Signals, all: bool) -> Result<u8, Failure> {
+        let mut state = Pid1::new(all);
+        loop {
+            let mut events = Vec::new();
+            let ready = poll::wait(&[signals.fd(), self.link.fd()], None)
+                .map_err(|e| fail(format!("Can't wait for the command: {e}")))?;
+            if ready.get(1) == Some(&true) {
+                match self.link.next_order() {
+                    Ok(Some(Order::GrantTerminal)) => events.push(Event::TerminalGranted),
+                    Ok(Some(Order::Begin)) => {}
+                    // The launcher is gone, and the kernel is about to end us.
+                    _ => return Ok(exit::SETUP),
+                }
+            }
+            let received = signals.drain().unwrap_or_default();
+            let children = received.contains(&libc::SIGCHLD);
+            events.extend(received.into_iter().map(Event::Signal));
+            if children {
+                self.reap(&mut events);
+            }
+            for event in events {
+                for action in state.step(event) {
+                    if let Some(code) = self.execute(action) {
+                        return Ok(code);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reaps everything that has ended: orphans of the container are ours.
+    fn reap(&self, events: &mut Vec<Event>) {
+        let options = WaitOptions {
+            nohang: true,
+            stopped: true,
+            continued: false,
+        };
+        loop {
+            match process::wait(None, options) {
+                Ok(Some((pid, Status::Stopped(signal)))) if pid == self.command => {
+                    events.push(Event::Stopped(signal));
+                }
+                Ok(Some((pid, status @ (Status::Exited(_) | Status::Signaled(_)))))
+                    if pid == self.command =>
+                {
+                    events.push(Event::Ended(status));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                Err(_) => {
+                    events.push(Event::NoneLeft);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn execute(&self, action: Action) -> Option<u8> {
+        // Errors of kill mean that the receiver has just ended, those of the link that the launcher has.
+        match action {
+            Action::SignalGroup(signal) => drop(process::kill_group(self.command, signal)),
+            Action::SignalCommand(signal) => drop(process::kill(self.command, signal)),
+            Action::SignalAll(signal) => drop(process::kill(-1, signal)),
+            Action::TakeTerminal => self.terminal.give(self.command),
+            Action::ReportStop(signal) => drop(self.link.report(Report::Stopped(signal))),
+            Action::ReportEnd(status) => drop(self.link.report(Report::Ended(status))),
+            Action::Exit(code) => return Some(code),
+        }
+        None
+    }
+}
+
+fn fail(message: String) -> Failure {
+    Failure::new(exit::SETUP, message)
+}
