@@ -5,10 +5,13 @@
 //! the container. From the pure to the practical: [`deb822`], [`version`], [`relation`], [`release`], [`packages`],
 //! [`resolve`], [`sources`], [`mirror`], [`verify`],
 //! [`store`], [`acquire`], [`deb`], [`unpack`], [`install`].
+//! What follows is done by apt in the container; [`apt_files`] has its configuration, [`fingerprint`] checks keys.
 
 pub mod acquire;
+pub mod apt_files;
 pub mod deb;
 pub mod deb822;
+pub mod fingerprint;
 pub mod install;
 pub mod mirror;
 pub mod packages;

@@ -1,0 +1,180 @@
+//! Texts of the files that configure apt and dpkg in an image, and of those that are there only while it is built.
+
+use blake2::{Blake2b512, Digest};
+use rustc_serialize::hex::ToHex;
+
+use super::mirror::{Archive, Family};
+
+/// Keeps services from starting: `invoke-rc.d` and `deb-systemd-invoke` ask this script (policy-rc.d(8)); 101 says no.
+/// There during builds only.
+pub const POLICY_RC_D: &str =
+    "#!/bin/sh\n# made by vagga: no services start while a container is built\nexit 101\n";
+
+/// `/etc/dpkg/dpkg.cfg.d/02apt-speedup`: an image is thrown away if its build is interrupted.
+pub const DPKG_SPEEDUP: &str = "force-unsafe-io\n";
+
+/// `/etc/apt/apt.conf.d/01norecommend`.
+pub const NO_RECOMMENDS: &str = "APT::Install-Recommends \"0\";\nAPT::Install-Suggests \"0\";\n";
+
+/// Where the configuration for the time of the build is, in memory.
+pub const BUILD_CONF_PATH: &str = "/run/vagga/apt.conf";
+
+/// Where guests of builds find the host's certificates.
+const CA_BUNDLE: &str = "/run/vagga/ca-certificates.crt";
+
+/// apt's configuration for the time of the build, named by `APT_CONFIG`. `certificates`: the host's are there.
+pub fn build_conf(certificates: bool, skip_locking: bool) -> String {
+    let mut text = String::from(
+        "APT::Sandbox::User \"root\";\n\
+         APT::Get::Assume-Yes \"true\";\n\
+         APT::Keep-Downloaded-Packages \"true\";\n\
+         Binary::apt-get::APT::Keep-Downloaded-Packages \"true\";\n\
+         Acquire::Retries \"3\";\n\
+         Acquire::Languages \"none\";\n\
+         Dir::Cache::pkgcache \"\";\n\
+         Dir::Cache::srcpkgcache \"\";\n\
+         Dpkg::Use-Pty \"0\";\n\
+         Dpkg::Options { \"--force-confold\"; };\n",
+    );
+    if certificates {
+        text.push_str(&format!("Acquire::https::CaInfo \"{CA_BUNDLE}\";\n"));
+    }
+    if skip_locking {
+        text.push_str("Debug::NoLocking \"true\";\n");
+    }
+    text
+}
+
+/// The text of a deb822 sources file for archives (sources.list(5)). Archives of one URL become one paragraph.
+pub fn sources(archives: &[Archive], components: &[String], trust: &SourceTrust) -> String {
+    let mut paragraphs: Vec<(&str, Vec<&str>)> = Vec::new();
+    for archive in archives {
+        match paragraphs.iter_mut().find(|(url, _)| *url == archive.url) {
+            Some((_, suites)) => suites.push(&archive.suite),
+            None => paragraphs.push((&archive.url, vec![&archive.suite])),
+        }
+    }
+    let trust = match trust {
+        SourceTrust::SignedBy(path) => format!("Signed-By: {path}\n"),
+        SourceTrust::Unverified => "Trusted: yes\n".to_string(),
+        SourceTrust::Default => String::new(),
+    };
+    let paragraph = |(url, suites): (&str, Vec<&str>)| {
+        format!(
+            "Types: deb\nURIs: {url}\nSuites: {}\nComponents: {}\n{trust}",
+            suites.join(" "),
+            components.join(" ")
+        )
+    };
+    paragraphs
+        .into_iter()
+        .map(paragraph)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// How apt shall check a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceTrust {
+    /// With this keyring in the image.
+    SignedBy(String),
+    /// Not at all (`trusted: true`).
+    Unverified,
+    /// With all keys in `trusted.gpg.d`.
+    Default,
+}
+
+/// Where the image keeps the archive's own keys.
+pub fn keyring_in_image(family: Family) -> &'static str {
+    match family {
+        Family::Debian => "/usr/share/keyrings/debian-archive-keyring.gpg",
+        Family::Ubuntu => "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
+    }
+}
+
+/// Name of the sources file of `!UbuntuRepo`: `<8 hex>-<suite>.list`, the hex from the step's fields as hashed.
+pub fn repo_file_name(url: Option<&str>, suite: &str, components: &[String]) -> String {
+    let mut digest = Blake2b512::new();
+    let mut field = |text: &str| digest.update(format!("{text}\0"));
+    if let Some(url) = url {
+        field("url");
+        field(url);
+    }
+    field("suite");
+    field(suite);
+    field("components");
+    components.iter().for_each(|c| field(c));
+    let hex = digest.finalize().as_slice().to_hex();
+    let suite: String = suite.chars().map(|c| if c == '/' { '_' } else { c }).collect();
+    format!("{}-{suite}.list", hex.get(..8).unwrap_or_default())
+}
+
+/// One line of a sources file; no line end, as the original wrote it.
+pub fn repo_line(url: &str, suite: &str, components: &[String], trusted: bool) -> String {
+    let options = if trusted { " [trusted=yes]" } else { "" };
+    format!("deb{options} {url} {suite} {}", components.join(" "))
+        .trim_end()
+        .to_string()
+}
+
+/// The package of a request like `bc=1.06-1`, `libc6:i386` or `tool/backports`, without version and suite.
+pub fn bare_name(request: &str) -> &str {
+    let end = request.find(['=', '/', '<', '>', '~']).unwrap_or(request.len());
+    request.get(..end).unwrap_or(request).trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(list: &[&str]) -> Vec<String> {
+        list.iter().map(ToString::to_string).collect()
+    }
+
+    /// Vectors of the original's file names.
+    #[test]
+    fn repo_files_keep_their_names() {
+        let given = repo_file_name(
+            Some("http://example.org/deb"),
+            "noble",
+            &strings(&["main", "extra"]),
+        );
+        assert_eq!(given, "4cdd20f7-noble.list");
+        assert_eq!(
+            repo_file_name(None, "noble", &strings(&["universe"])),
+            "78123245-noble.list"
+        );
+        assert_eq!(
+            repo_line("http://x", "s", &strings(&["a", "b"]), true),
+            "deb [trusted=yes] http://x s a b"
+        );
+        assert_eq!(repo_line("http://x", "./", &[], false), "deb http://x ./");
+    }
+
+    #[test]
+    fn sources_are_grouped_by_url() {
+        let archive = |url: &str, suite: &str| Archive {
+            url: url.into(),
+            suite: suite.into(),
+            required: true,
+        };
+        let list = [
+            archive("http://m/debian", "a"),
+            archive("http://m/debian", "a-updates"),
+            archive("http://s", "b"),
+        ];
+        assert_eq!(
+            sources(&list, &strings(&["main"]), &SourceTrust::SignedBy("/k".into())),
+            "Types: deb\nURIs: http://m/debian\nSuites: a a-updates\nComponents: main\nSigned-By: /k\n\n\
+             Types: deb\nURIs: http://s\nSuites: b\nComponents: main\nSigned-By: /k\n"
+        );
+        assert!(sources(&list, &[], &SourceTrust::Unverified).contains("Trusted: yes\n"));
+    }
+
+    #[test]
+    fn names_lose_versions() {
+        assert_eq!(bare_name("bc=1.06-1"), "bc");
+        assert_eq!(bare_name("bc/trixie-backports"), "bc");
+        assert_eq!(bare_name("g++:amd64"), "g++:amd64");
+    }
+}
