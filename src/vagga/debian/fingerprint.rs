@@ -95,10 +95,9 @@ fn sha1(message: &[u8]) -> [u8; 20] {
     let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
     let mut padded = message.to_vec();
     padded.push(0x80);
-    padded.resize(
-        padded.len().next_multiple_of(64) + if padded.len() % 64 > 56 { 64 } else { 0 } - 8,
-        0,
-    );
+    while padded.len() % 64 != 56 {
+        padded.push(0);
+    }
     padded.extend((message.len() as u64 * 8).to_be_bytes());
     for block in padded.chunks_exact(64) {
         sha1_block(&mut state, block);
@@ -161,6 +160,22 @@ mod tests {
         assert_eq!(
             sha1(&[b'a'; 64]).to_hex(),
             "0098ba824b5c16427bd7a1122a5a442a25ec644d"
+        );
+    }
+
+    #[test]
+    fn sha1_at_the_ends_of_blocks() {
+        assert_eq!(
+            sha1(&[b'a'; 55]).to_hex(),
+            "c1c8bbdc22796e28c0e15163d20899b65621d65a"
+        );
+        assert_eq!(
+            sha1(&[b'a'; 63]).to_hex(),
+            "03f09f5b158a7a8cdad920bddc29b81c18a551f5"
+        );
+        assert_eq!(
+            sha1(&[b'a'; 119]).to_hex(),
+            "ee971065aaa017e0632a8ca6c77bb3bf8b1dfc56"
         );
     }
 
