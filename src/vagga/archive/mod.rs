@@ -12,6 +12,7 @@ mod writer;
 mod zip;
 
 pub use compression::decompress;
+pub use guard::Guard;
 pub use tar::unpack_tar;
 pub use writer::{Options, Owners, Writer};
 pub use zip::unpack_zip;

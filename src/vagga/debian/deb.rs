@@ -1,8 +1,10 @@
 //! The `.deb` container: an `ar` archive of `debian-binary`, `control.tar*` and `data.tar*` (deb(5)).
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Take};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+
+use crate::vagga::archive::{self, Guard};
 
 /// Largest control archive and largest file in it; real ones stay below 1 MB.
 const MAX_CONTROL: u64 = 16 << 20;
@@ -25,8 +27,8 @@ pub struct Deb {
     data: Member,
 }
 
-/// A decompressed stream.
-pub type Stream = Box<dyn Read>;
+/// A decompressed tar stream; oversized extension headers end it with an error.
+pub type Stream = Guard<Box<dyn Read>>;
 
 impl Deb {
     /// Opens a package and finds its members.
@@ -87,24 +89,8 @@ impl Deb {
     fn stream(&self, member: Member) -> io::Result<Stream> {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(member.offset))?;
-        decompress(BufReader::with_capacity(1 << 16, file.take(member.size)))
+        Ok(Guard::new(archive::decompress(file.take(member.size))?))
     }
-}
-
-/// Chooses by the magic bytes; `.deb` files use xz, zstd, gzip or nothing.
-fn decompress(mut raw: BufReader<Take<File>>) -> io::Result<Stream> {
-    let magic = raw.fill_buf()?;
-    Ok(if magic.starts_with(b"\xfd7zXZ\0") {
-        Box::new(liblzma::read::XzDecoder::new_multi_decoder(raw))
-    } else if magic.starts_with(b"\x1f\x8b") {
-        Box::new(flate2::read::MultiGzDecoder::new(raw))
-    } else if magic.starts_with(b"\x28\xb5\x2f\xfd") {
-        Box::new(zstd::stream::read::Decoder::with_buffer(raw)?)
-    } else if magic.get(257..262) == Some(b"ustar") || magic.is_empty() {
-        Box::new(raw)
-    } else {
-        return Err(invalid("unknown compression"));
-    })
 }
 
 fn next_member(file: &mut File, offset: u64) -> io::Result<Option<(String, Member)>> {

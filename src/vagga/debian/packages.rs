@@ -1,11 +1,12 @@
 //! `Packages` indexes: the binary packages of one component and architecture, reduced to what a bootstrap needs.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::ops::Range;
 use std::path::Path;
 
 use super::deb822;
+use crate::vagga::archive;
 
 /// Fields kept, in the order of [`Field`].
 const FIELDS: [&str; 13] = [
@@ -221,19 +222,9 @@ impl<'a> Package<'a> {
 }
 
 /// Opens an index file, decompressing by its magic bytes (xz, gzip, zstd or none).
-pub fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
-    let mut raw = BufReader::with_capacity(1 << 16, File::open(path)?);
-    let magic = raw.fill_buf()?;
-    let decoder: Box<dyn Read> = if magic.starts_with(b"\xfd7zXZ\0") {
-        Box::new(liblzma::read::XzDecoder::new_multi_decoder(raw))
-    } else if magic.starts_with(b"\x1f\x8b") {
-        Box::new(flate2::read::MultiGzDecoder::new(raw))
-    } else if magic.starts_with(b"\x28\xb5\x2f\xfd") {
-        Box::new(zstd::stream::read::Decoder::with_buffer(raw)?)
-    } else {
-        return Ok(Box::new(raw));
-    };
-    Ok(Box::new(BufReader::with_capacity(1 << 16, decoder)))
+pub fn open(path: &Path) -> io::Result<impl BufRead> {
+    let stream = archive::decompress(File::open(path)?)?;
+    Ok(BufReader::with_capacity(1 << 16, stream))
 }
 
 #[cfg(test)]
@@ -285,7 +276,7 @@ pub(super) mod tests {
 
     #[test]
     fn opens_by_magic() {
-        use std::io::Write;
+        use std::io::{Read, Write};
         let dir = std::env::temp_dir().join(format!("vagga-packages-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let plain = b"Package: a\n".to_vec();
