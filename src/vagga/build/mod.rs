@@ -1,11 +1,34 @@
 //! Bringing containers up to date: the life cycle of a build and its steps.
 
+pub mod builder;
+pub mod command;
+pub mod distro;
+pub mod error;
+pub mod finish;
+mod guest;
+mod job;
+mod lifecycle;
+mod metadata;
+mod mounts;
+mod network;
+pub mod progress;
+mod sandbox;
+pub mod state;
+pub mod step;
+mod timings;
+
 use std::path::PathBuf;
 
 use super::cli::globals::BuildMode;
-use super::failure::{exit, Failure};
+use super::failure::Failure;
 use super::project::Project;
 use super::storage::Storage;
+
+pub use builder::Builder;
+pub use command::GuestCommand;
+pub use distro::{Distribution, Feature};
+pub use error::{IoContext, StepError};
+pub use state::State;
 
 /// One built version of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,14 +51,11 @@ impl Image {
 ///
 /// Errors: exit 121 when the container is unknown or the build fails, 29 when `mode` forbids the build.
 pub fn ensure(
-    _project: &Project,
-    _storage: &Storage,
+    project: &Project,
+    storage: &Storage,
     container: &str,
-    _mode: BuildMode,
-    _force: bool,
+    mode: BuildMode,
+    force: bool,
 ) -> Result<Image, Failure> {
-    Err(Failure::new(
-        exit::LAUNCHER,
-        format!("Container {container:?} cannot be built yet"),
-    ))
+    lifecycle::Lifecycle::new(project, storage, mode, force).bring_up(container)
 }

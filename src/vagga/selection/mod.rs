@@ -4,11 +4,13 @@
 //! decisions, so they must never change for a given configuration.
 
 mod glob;
+mod walk;
 
 use regex::Regex;
 
 use super::config::step::Filter;
 use glob::Rules;
+pub use walk::{walk, WalkError};
 
 /// What `ignore-regex` is when it is not given.
 const DEFAULT_IGNORE: &str = r"(^|/)\.(git|hg|svn|vagga)($|/)|~$|\.bak$|\.orig$|^#.*#$";

@@ -1,0 +1,371 @@
+//! When a container is built: versions, dependencies, locks, commit, links.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::job::Job;
+use super::metadata;
+use super::sandbox;
+use super::Image;
+use crate::sys::process::Status;
+use crate::vagga::cli::globals::BuildMode;
+use crate::vagga::config::step::{Step, SubConfig, SubConfigSource};
+use crate::vagga::config::Container;
+use crate::vagga::failure::{exit, Failure};
+use crate::vagga::ids::{self, IdMaps};
+use crate::vagga::project::Project;
+use crate::vagga::storage::Storage;
+use crate::vagga::version::{self, Version, VersionError};
+
+/// One invocation's view: what is already known to be up to date.
+pub(super) struct Lifecycle<'a> {
+    project: &'a Project,
+    storage: &'a Storage,
+    mode: BuildMode,
+    force: bool,
+    done: BTreeMap<String, Image>,
+    /// Containers being brought up, the outermost first; a cycle would be endless.
+    active: Vec<String>,
+}
+
+impl<'a> Lifecycle<'a> {
+    pub(super) fn new(
+        project: &'a Project,
+        storage: &'a Storage,
+        mode: BuildMode,
+        force: bool,
+    ) -> Lifecycle<'a> {
+        Lifecycle {
+            project,
+            storage,
+            mode,
+            force,
+            done: BTreeMap::new(),
+            active: Vec::new(),
+        }
+    }
+
+    /// Brings one container up to date, and what it is built from only if it has to be built.
+    pub(super) fn bring_up(&mut self, name: &str) -> Result<Image, Failure> {
+        if let Some(image) = self.done.get(name) {
+            return Ok(image.clone());
+        }
+        let project = self.project;
+        let config = project
+            .config
+            .containers
+            .get(name)
+            .ok_or_else(|| fail(format!("Container {name:?} not found")))?;
+        if self.active.iter().any(|n| n == name) {
+            return Err(fail(format!("Container {name:?} has cyclic dependency")));
+        }
+        let image = match self.linked(name)? {
+            Some(image) => image,
+            None => {
+                self.active.push(name.to_string());
+                let image = self.check_and_build(name, config)?;
+                self.active.pop();
+                image
+            }
+        };
+        self.done.insert(name.to_string(), image.clone());
+        Ok(image)
+    }
+
+    /// With `--no-version-check` (or `version-check: false` and a link) whatever the link points to.
+    fn linked(&self, name: &str) -> Result<Option<Image>, Failure> {
+        let asked = self.mode == BuildMode::NoVersionCheck;
+        let by_setting =
+            !self.project.settings.version_check && self.mode == BuildMode::Normal && !self.force;
+        if !asked && !by_setting {
+            return Ok(None);
+        }
+        match self.storage.current(name) {
+            None if asked => Err(Failure::new(
+                exit::NOT_READY,
+                format!("Container {name:?} was never built, and --no-version-check forbids to build it"),
+            )),
+            image => Ok(image),
+        }
+    }
+
+    fn check_and_build(&mut self, name: &str, config: &Container) -> Result<Image, Failure> {
+        let ids = ids::maps_for(&config.uids, &config.gids)?;
+        let mut version = self.version(name, &ids)?;
+        if let Some(image) = self.usable(name, version, &ids) {
+            self.settle(&image, config)?;
+            return Ok(image);
+        }
+        if self.mode == BuildMode::NoBuild {
+            let why = if version.is_some() {
+                "is not up to date"
+            } else {
+                "has no known version before it is built"
+            };
+            return Err(Failure::new(
+                exit::NOT_READY,
+                format!("Container {name:?} {why}, and --no-build forbids to build it"),
+            ));
+        }
+        self.explain_other_ids(name, version, &ids);
+        let images = self.dependencies(&config.setup)?;
+        if version.is_none() && !images.is_empty() {
+            version = self.version(name, &ids)?;
+            if let Some(image) = self.usable(name, version, &ids) {
+                self.settle(&image, config)?;
+                return Ok(image);
+            }
+        }
+        self.build(name, config, &ids, version, images)
+    }
+
+    /// The version; `None` when it can be known only after the build.
+    fn version(&self, name: &str, ids: &IdMaps) -> Result<Option<Version>, Failure> {
+        match version::version(self.project, self.storage, ids, name) {
+            Ok(version) => Ok(Some(version)),
+            Err(VersionError::NotReady(why)) => {
+                log::info!("version of container {name:?} is not known yet: {why}");
+                Ok(None)
+            }
+            Err(VersionError::Failed(failure)) => Err(Failure {
+                exit: exit::LAUNCHER,
+                message: format!("Container {name:?}: {}", failure.message),
+                ..failure
+            }),
+        }
+    }
+
+    /// The image of a version if it exists and was built with the same id maps.
+    fn usable(&self, name: &str, version: Option<Version>, ids: &IdMaps) -> Option<Image> {
+        let dir = self
+            .storage
+            .image_dir(name, &version.filter(|_| !self.force)?.short());
+        match metadata::same_maps(&dir, ids) {
+            Ok(true) => Some(Image {
+                name: name.to_string(),
+                dir,
+            }),
+            Ok(false) => None,
+            Err(e) => {
+                if e.kind() != io::ErrorKind::NotFound {
+                    log::warn!("can't read the id maps of {dir:?}: {e}");
+                }
+                None
+            }
+        }
+    }
+
+    /// Says why an image that exists is built again although nothing in the configuration has changed.
+    fn explain_other_ids(&self, name: &str, version: Option<Version>, ids: &IdMaps) {
+        let dir = version.map(|v| self.storage.image_dir(name, &v.short()));
+        if let Some(dir) = dir.filter(|dir| matches!(metadata::same_maps(dir, ids), Ok(false))) {
+            eprintln!("warning: {dir:?} was built with other user or group ids, it has to be built again");
+        }
+    }
+
+    /// Brings up everything the steps refer to, in their order, looking into `!SubConfig` too.
+    fn dependencies(&mut self, steps: &[Step]) -> Result<BTreeMap<String, Image>, Failure> {
+        let mut images = BTreeMap::new();
+        self.add_dependencies(steps, &mut images, 0)?;
+        Ok(images)
+    }
+
+    fn add_dependencies(
+        &mut self,
+        steps: &[Step],
+        images: &mut BTreeMap<String, Image>,
+        depth: u32,
+    ) -> Result<(), Failure> {
+        const MAX_DEPTH: u32 = 50;
+        for step in steps {
+            let name = match step {
+                Step::Container(name) => Some(name),
+                Step::Build(b) => Some(&b.container),
+                Step::SubConfig(SubConfig {
+                    source: SubConfigSource::Container(name),
+                    ..
+                }) => Some(name),
+                _ => None,
+            };
+            if let Some(name) = name {
+                let image = self.bring_up(name)?;
+                images.insert(name.clone(), image);
+            }
+            if let (Step::SubConfig(s), true) = (step, depth < MAX_DEPTH) {
+                let included = self.included(s, images);
+                self.add_dependencies(&included, images, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The steps behind a `!SubConfig`; none when it cannot be read, which the build will report.
+    fn included(&self, s: &SubConfig, images: &BTreeMap<String, Image>) -> Vec<Step> {
+        let root = match &s.source {
+            SubConfigSource::Directory => Some(self.project.root.clone()),
+            SubConfigSource::Container(name) => images.get(name).map(Image::root),
+            SubConfigSource::Git(_) => None,
+        };
+        root.and_then(|root| crate::sys::path::Root::open(&root).ok())
+            .and_then(|root| version::load_steps(&root, s).ok())
+            .unwrap_or_default()
+    }
+
+    /// Builds under the lock and commits.
+    fn build(
+        &self,
+        name: &str,
+        config: &Container,
+        ids: &IdMaps,
+        version: Option<Version>,
+        images: BTreeMap<String, Image>,
+    ) -> Result<Image, Failure> {
+        let (settings, storage) = (&self.project.settings, self.storage);
+        storage.create_dir(&storage.roots())?;
+        if settings.cache_dir.is_none() {
+            storage.create_dir(&storage.cache)?;
+        }
+        let short = version
+            .as_ref()
+            .filter(|_| settings.versioned_build_dir)
+            .map(Version::short);
+        let dir = storage.build_dir(name, short.as_deref());
+        let _lock = storage.lock_build(&dir, settings.build_lock_wait)?;
+        if let Some(image) = self.usable(name, version, ids) {
+            self.settle(&image, config)?;
+            return Ok(image);
+        }
+        let start = Instant::now();
+        let _in_use: Vec<_> = images.values().map(|image| storage.use_image(image)).collect();
+        Job {
+            project: self.project,
+            storage,
+            ids,
+            name,
+            config,
+            dir: &dir,
+            images,
+        }
+        .run()?;
+        let version = self.final_version(name, ids, version)?;
+        let image = commit(storage, name, &version, &dir)?;
+        eprintln!(
+            "Container {name} ({}) built in {} seconds.",
+            version.short(),
+            start.elapsed().as_secs()
+        );
+        self.settle(&image, config)?;
+        Ok(image)
+    }
+
+    /// The version for the name of the image: the one known before, else the one that the build made knowable.
+    fn final_version(&self, name: &str, ids: &IdMaps, before: Option<Version>) -> Result<Version, Failure> {
+        let after = self.version(name, ids)?;
+        match (before, after) {
+            (Some(before), Some(after)) if before != after => {
+                eprintln!(
+                    "warning: files that container {name:?} depends on changed during the build; it will be built \
+                     again at the next use"
+                );
+                Ok(before)
+            }
+            (Some(version), _) | (None, Some(version)) => Ok(version),
+            (None, None) => Err(fail(format!(
+                "Can't version even after build: container {name:?}"
+            ))),
+        }
+    }
+
+    /// Points the link to the image; with `auto-clean` the version it pointed to before is removed.
+    fn settle(&self, image: &Image, config: &Container) -> Result<(), Failure> {
+        let clean = config.auto_clean && !self.project.settings.disable_auto_clean;
+        let previous = if clean {
+            self.storage.linked_version(&image.name)
+        } else {
+            None
+        };
+        self.storage.set_current(image)?;
+        let Some(previous) = previous.filter(|p| Some(p.as_os_str()) != image.dir.file_name()) else {
+            return Ok(());
+        };
+        let dir = self.storage.roots().join(&previous);
+        match self.storage.lock_unused(&dir) {
+            Ok(Some(_lock)) => {
+                let mut name = std::ffi::OsString::from(".tmp.");
+                name.push(&previous);
+                name.push(".old");
+                discard(&dir, &self.storage.roots().join(name))
+            }
+            Ok(None) => {
+                log::info!("{dir:?} is in use, it is not removed");
+                Ok(())
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => {
+                log::warn!("can't remove {dir:?}: {e}");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Moves the finished build into its final place; a previous image of the same version makes room.
+fn commit(storage: &Storage, name: &str, version: &Version, dir: &Path) -> Result<Image, Failure> {
+    let target = storage.image_dir(name, &version.short());
+    let old = storage.roots().join(format!(".tmp.{name}.old"));
+    let replaces = target.symlink_metadata().is_ok();
+    if replaces {
+        discard_leftover(&old)?;
+        rename(&target, &old)?;
+    }
+    rename(dir, &target)?;
+    // The new name must survive a power failure before the old image goes away.
+    fs::File::open(storage.roots())
+        .and_then(|roots| roots.sync_all())
+        .map_err(|e| fail(format!("Can't sync {:?}: {e}", storage.roots())))?;
+    if replaces {
+        discard_leftover(&old)?;
+    }
+    Ok(Image {
+        name: name.to_string(),
+        dir: target,
+    })
+}
+
+/// Renames out of the way, then deletes: a half-deleted image must not look like an image.
+fn discard(dir: &Path, temporary: &Path) -> Result<(), Failure> {
+    discard_leftover(temporary)?;
+    rename(dir, temporary)?;
+    discard_leftover(temporary)
+}
+
+/// Deletes a directory with files of any id that the caller has.
+fn discard_leftover(dir: &Path) -> Result<(), Failure> {
+    if dir.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let ids = ids::maximal()?;
+    let path = PathBuf::from(dir);
+    let status = sandbox::run(&ids, move || match crate::sys::fs::remove_tree(&path) {
+        Ok(()) => 0,
+        Err(e) => {
+            eprintln!("can't remove {path:?}: {e}");
+            1
+        }
+    })?;
+    match status {
+        Status::Exited(0) => Ok(()),
+        _ => Err(fail(format!("Can't remove {dir:?}"))),
+    }
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::rename(from, to).map_err(|e| fail(format!("Can't rename {from:?} to {to:?}: {e}")))
+}
+
+fn fail(message: String) -> Failure {
+    Failure::new(exit::LAUNCHER, message)
+}

@@ -1,0 +1,76 @@
+//! What is mounted in the root during a build, in the builder's own mount namespace: the project at `/work`, a `/run`
+//! in memory, caches. Commands see it too; the image does not keep any of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use super::error::{IoContext, StepError};
+use crate::sys::mount::{self, Flags};
+use crate::sys::path::Root;
+use crate::vagga::fetch;
+
+/// Size limit of `/run` in bytes.
+const RUN_SIZE: u64 = 100 << 20;
+
+/// Mounts `/work` and `/run` in the tree.
+pub(super) fn attach(root: &Root, project: &Path) -> Result<(), StepError> {
+    mount::make_private().at("make private", "/")?;
+    bind(root, project, Path::new("/work"), false)?;
+    mount::tmpfs(root, "/run", Some(RUN_SIZE), 0o755, None, None).at("mount a tmpfs at", "/run")?;
+    root.mkdir("/run/shm", 0o1777)
+        .and_then(|()| root.chmod("/run/shm", 0o1777))
+        .at("create directory", "/run/shm")
+}
+
+/// Puts the host's certificates where commands find them through the variables of [`CERTIFICATE_VARIABLES`]. They are
+/// in the `/run` of the build, never in the image.
+pub(super) fn add_certificates(root: &Root) -> Result<BTreeMap<String, String>, StepError> {
+    let Some(bundle) = fetch::ca_bundle() else {
+        return Ok(BTreeMap::new());
+    };
+    let data = fs::read(&bundle).at("read the certificates of the host", &bundle)?;
+    root.mkdir("/run/vagga", 0o755)
+        .and_then(|()| root.create(CERTIFICATES, 0o644))
+        .and_then(|mut file| file.write_all(&data))
+        .at("write", CERTIFICATES)?;
+    Ok(CERTIFICATE_VARIABLES
+        .map(|name| (name.to_string(), CERTIFICATES.to_string()))
+        .into())
+}
+
+/// Path of the host's certificates inside.
+const CERTIFICATES: &str = "/run/vagga/ca-certificates.crt";
+
+/// What OpenSSL, curl, requests, pip, node and git read.
+const CERTIFICATE_VARIABLES: [&str; 6] = [
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "NODE_EXTRA_CA_CERTS",
+    "GIT_SSL_CAINFO",
+];
+
+/// Mounts a host directory, with what is mounted below it, at a directory of the root.
+pub(super) fn bind(root: &Root, host: &Path, at: &Path, read_only: bool) -> Result<(), StepError> {
+    let source = fs::File::open(host).at("open", host)?;
+    let flags = if read_only {
+        Flags::READ_ONLY
+    } else {
+        Flags::empty()
+    };
+    mount::bind(source.as_fd(), root, at, true, flags)
+        .map_err(|e| StepError::io(&format!("mount {host:?} at"), at, &e))
+}
+
+/// Detaches the mounts, the last one first.
+pub(super) fn detach(root: &Root, mounted: &[PathBuf]) -> Result<(), StepError> {
+    let standard = ["/work", "/run"].map(PathBuf::from);
+    for at in mounted.iter().rev().chain(&standard) {
+        mount::umount(root, at).at("unmount", at)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! The build steps, one file per step: `build` executes it, `replay` restores its settings when a derived container
+//! starts from the image it made.
+
+mod cmd;
+mod git_describe;
+mod packages;
+mod run_as;
+mod sh;
+mod sub_config;
+
+use super::builder::Builder;
+use super::error::StepError;
+use crate::vagga::config::Step;
+
+/// Executes one step.
+pub fn build(b: &mut Builder, step: &Step) -> Result<(), StepError> {
+    match step {
+        Step::Sh(script) => sh::build(b, script),
+        Step::Cmd(argv) => cmd::build(b, argv),
+        Step::RunAs(s) => run_as::build(b, s),
+        Step::GitDescribe(s) => git_describe::build(b, s),
+        Step::SubConfig(s) => sub_config::build(b, s),
+        Step::Install(list) => packages::install(b, list),
+        Step::BuildDeps(list) => packages::build_deps(b, list),
+        Step::Repo(name) => packages::repo(b, name),
+        _ => Err(unavailable(step)),
+    }
+}
+
+/// Restores what a step of the base container means for later steps, without doing its work again.
+pub fn replay(b: &mut Builder, step: &Step) -> Result<(), StepError> {
+    match step {
+        Step::SubConfig(s) => sub_config::replay(b, s),
+        Step::Install(list) => packages::replay_install(b, list),
+        _ => Ok(()),
+    }
+}
+
+/// Replays all steps of a base container in order.
+pub fn replay_all(b: &mut Builder, steps: &[Step]) -> Result<(), StepError> {
+    steps.iter().try_for_each(|step| replay(b, step))
+}
+
+fn unavailable(step: &Step) -> StepError {
+    StepError::new(format!("step !{} is not available in this version", step.name()))
+}
+
+/// A short text of a step for progress, timings and errors: the tag and the beginning of its value.
+pub fn describe(step: &Step) -> String {
+    const MAX: usize = 60;
+    let value = match step {
+        Step::Sh(text)
+        | Step::Alpine(text)
+        | Step::Debian(text)
+        | Step::Ubuntu(text)
+        | Step::Container(text) => text.clone(),
+        Step::Repo(text) | Step::UbuntuPPA(text) => text.clone(),
+        Step::RunAs(s) => s.script.clone(),
+        Step::Cmd(list) | Step::Install(list) | Step::BuildDeps(list) => list.join(" "),
+        Step::Py2Install(list) | Step::Py3Install(list) | Step::NpmInstall(list) => list.join(" "),
+        Step::GemInstall(list) | Step::ComposerInstall(list) => list.join(" "),
+        Step::DebianRelease(s) => s.codename.clone(),
+        Step::Tar(s) => s.url.clone(),
+        Step::TarInstall(s) => s.url.clone(),
+        Step::Unzip(s) => s.url.clone(),
+        Step::Download(s) => s.url.clone(),
+        Step::Git(s) => s.url.clone(),
+        Step::GitInstall(s) => s.url.clone(),
+        Step::Copy(s) => s.source.display().to_string(),
+        Step::Depends(s) => s.path.display().to_string(),
+        Step::Build(s) => s.container.clone(),
+        Step::SubConfig(s) => s.path.display().to_string(),
+        Step::EnsureDir(p) | Step::EmptyDir(p) | Step::Remove(p) => p.display().to_string(),
+        Step::Py2Requirements(p) | Step::Py3Requirements(p) => p.display().to_string(),
+        _ => String::new(),
+    };
+    let line: String = value.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut text = format!("!{} {line}", step.name());
+    if let Some((cut, _)) = text.char_indices().nth(MAX) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    text.trim_end().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_scripts_are_cut_to_one_line() {
+        assert_eq!(describe(&Step::Sh("a\n  b\n".into())), "!Sh a b");
+        let long = describe(&Step::Sh("ж".repeat(100)));
+        assert!(long.chars().count() == 61 && long.ends_with('…'), "{long}");
+        assert_eq!(describe(&Step::UbuntuUniverse), "!UbuntuUniverse");
+    }
+}
