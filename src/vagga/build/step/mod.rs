@@ -2,11 +2,16 @@
 //! starts from the image it made.
 
 mod cmd;
+mod download;
+mod git;
 mod git_describe;
 mod packages;
 mod run_as;
 mod sh;
 mod sub_config;
+mod tar;
+mod tar_install;
+mod unzip;
 
 use super::builder::Builder;
 use super::error::StepError;
@@ -23,6 +28,12 @@ pub fn build(b: &mut Builder, step: &Step) -> Result<(), StepError> {
         Step::Install(list) => packages::install(b, list),
         Step::BuildDeps(list) => packages::build_deps(b, list),
         Step::Repo(name) => packages::repo(b, name),
+        Step::Download(s) => download::build(b, s),
+        Step::Tar(s) => tar::build(b, s),
+        Step::TarInstall(s) => tar_install::build(b, s),
+        Step::Unzip(s) => unzip::build(b, s),
+        Step::Git(s) => git::build(b, s),
+        Step::GitInstall(s) => git::install(b, s),
         _ => Err(unavailable(step)),
     }
 }

@@ -1,0 +1,45 @@
+//! `!Tar`: unpack an archive.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::vagga::archive::{decompress, unpack_tar, ArchiveError, Options, Summary, Writer};
+use crate::vagga::build::builder::Builder;
+use crate::vagga::build::error::{IoContext, StepError};
+use crate::vagga::config::step::Tar;
+
+/// Fetches the archive and unpacks it; everything belongs to root.
+pub fn build(b: &mut Builder, s: &Tar) -> Result<(), StepError> {
+    let options = Options {
+        subdir: s.subdir.clone(),
+        ..Options::default()
+    };
+    let source = b.fetch(std::slice::from_ref(&s.url), s.sha256.as_deref())?;
+    unpack(b, &source, &s.path, &options).map_err(|e| StepError::new(format!("{}: {}", s.url, e.message)))?;
+    if s.path == Path::new("/") {
+        b.refresh_resolver()?;
+    }
+    Ok(())
+}
+
+/// Unpacks the file `source` of the host to `path` of the root.
+pub fn unpack(b: &mut Builder, source: &Path, path: &Path, options: &Options) -> Result<Summary, StepError> {
+    let file = File::open(source).at("open", source)?;
+    let run = || -> Result<Summary, ArchiveError> {
+        let writer = Writer::new(&b.root, path, options)?;
+        unpack_tar(decompress(file)?, writer)
+    };
+    let summary = run().map_err(|e| StepError::new(e.to_string()))?;
+    report_devices(b, &summary);
+    Ok(summary)
+}
+
+/// Says how many device nodes were left out.
+pub fn report_devices(b: &mut Builder, summary: &Summary) {
+    if summary.devices > 0 {
+        b.progress.warn(&format!(
+            "{} device nodes of the archive are left out",
+            summary.devices
+        ));
+    }
+}
