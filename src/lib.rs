@@ -1,7 +1,7 @@
 //! One toolkit from `git clone` to a self-healing cluster: vagga, lithos, cantal, verwalter.
 //!
 //! Rooms, from the ground up; a room uses those above it, never those below, and tools never import one
-//! another (see the design page in `docs/`): [`sys`] (the kernel), [`config`] (guarded YAML), [`container`]
+//! another (see `docs/`): [`sys`] (the kernel), [`config`] (guarded YAML), [`container`]
 //! (a root file system as data and its interpreter), then the tools.
 #![deny(unsafe_code)]
 

@@ -18,12 +18,12 @@ YAML
     bb
     strace -f -qq -o trace vagga _run bb true
     # Everything of ours before the program's exec, in all processes; the first line is the exec of vagga itself.
-    last=$(grep -n 'execve("/bin/true"' trace | head -1 | cut -d: -f1)
+    last=$(grep -n 'execve("/bin/true".* = 0' trace | head -1 | cut -d: -f1)
     [ -n "$last" ]
     count=$(head -n "$last" trace | grep -cv -e 'resumed>' -e '^[0-9]* +++' -e '^[0-9]* ---')
     echo "syscalls up to the exec: $count"
     [ "$count" -le 350 ]
-    execs=$(head -n $((last - 1)) trace | grep -c execve)
+    execs=$(head -n $((last - 1)) trace | grep execve | grep -c " = 0")
     [ "$execs" -le 1 ]
     [ "$(grep -c CLONE_NEWUSER trace)" -eq 1 ]
 }
