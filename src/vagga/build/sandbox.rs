@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use crate::sys::process::{self, Fork, Namespaces, Status, WaitOptions};
+use crate::vagga::doctor::namespaces_refused;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids::IdMaps;
 
@@ -22,7 +23,9 @@ pub fn run(ids: &IdMaps, work: impl FnOnce() -> u8) -> Result<Status, Failure> {
     let failed = |what: &str, e: io::Error| Failure::new(exit::LAUNCHER, format!("{what}: {e}"));
     let (ready, go) = process::pipe().map_err(|e| failed("Can't create a pipe", e))?;
     let namespaces = Namespaces::USER | Namespaces::MOUNT | Namespaces::PID | Namespaces::IPC;
-    match process::fork(namespaces).map_err(|e| namespaces_refused(&e))? {
+    match process::fork(namespaces)
+        .map_err(|e| namespaces_refused("Can't create namespaces for the build", &e))?
+    {
         Fork::Child => {
             drop(go);
             let code = catch_unwind(AssertUnwindSafe(|| child(ready, work)));
@@ -66,20 +69,4 @@ fn standard_streams() -> io::Result<()> {
     let null = File::open("/dev/null")?;
     process::dup_to(null.as_fd(), 0)?;
     process::dup_to(io::stderr().as_fd(), 1)
-}
-
-fn namespaces_refused(e: &io::Error) -> Failure {
-    let failure = Failure::new(
-        exit::LAUNCHER,
-        format!("Can't create namespaces for the build: {e}"),
-    );
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").trim() == "1" {
-        return failure
-            .with_hint("allow them: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0");
-    }
-    match read("/proc/sys/user/max_user_namespaces").trim() {
-        "0" => failure.with_hint("allow them: sudo sysctl -w user.max_user_namespaces=10000"),
-        _ => failure,
-    }
 }

@@ -10,8 +10,10 @@ use std::time::{Duration, SystemTime};
 use super::select::Wanted;
 use crate::sys::process;
 use crate::vagga::config::{Config, Container, MainCommand, Volume};
+use crate::vagga::ids;
 use crate::vagga::project::Project;
 use crate::vagga::storage::Storage;
+use crate::vagga::version::{version, VersionError};
 
 /// Names of the versions that links in `.vagga` point to.
 pub fn linked(storage: &Storage) -> io::Result<BTreeSet<OsString>> {
@@ -41,12 +43,17 @@ pub fn versions(project: &Project, storage: &Storage) -> BTreeMap<String, Wanted
 }
 
 fn short_version(
-    _project: &Project,
-    _storage: &Storage,
-    _name: &str,
-    _container: &Container,
+    project: &Project,
+    storage: &Storage,
+    name: &str,
+    container: &Container,
 ) -> Result<Wanted, String> {
-    Err("hashes cannot be computed yet".to_string())
+    let maps = ids::maps_for(&container.uids, &container.gids).map_err(|e| e.message)?;
+    match version(project, storage, &maps, name) {
+        Ok(version) => Ok(Wanted::Version(version.short())),
+        Err(VersionError::NotReady(why)) => Err(why),
+        Err(VersionError::Failed(e)) => Err(e.message),
+    }
 }
 
 /// Whether there is such a process (also one that is not ours).

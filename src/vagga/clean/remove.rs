@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::select::Candidate;
 use super::{failed, Failure, FAILED};
+use crate::sys::fs::remove_tree;
 use crate::sys::process::{self, Child, Fork, Namespaces, Status, WaitOptions};
 use crate::vagga::doctor::{hint_for, Stage};
 use crate::vagga::ids::{self, IdMaps};
@@ -77,7 +78,7 @@ pub fn take(storage: &Storage, candidate: &Candidate) -> io::Result<Option<Vec<H
             None => return Ok(None),
         }
     }
-    if candidate.is_image {
+    if candidate.has_users {
         match storage.lock_unused(&candidate.path) {
             Ok(Some(held)) => out.push(held),
             Ok(None) => return Ok(None),
@@ -190,14 +191,6 @@ fn directly(paths: &[PathBuf]) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Works by descriptors, never through a link; a path that is no directory is unlinked.
-fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path)?.is_dir() {
-        true => fs::remove_dir_all(path),
-        false => fs::remove_file(path),
-    }
 }
 
 fn message(text: String) -> Failure {

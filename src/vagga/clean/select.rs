@@ -33,8 +33,8 @@ pub struct Candidate {
     pub path: PathBuf,
     /// Lock files that must not be held by anybody, if they exist; removed as well.
     pub locks: Vec<PathBuf>,
-    /// A version: the lock of its users counts too.
-    pub is_image: bool,
+    /// A version or a copy: the lock of its users counts too.
+    pub has_users: bool,
 }
 
 /// Entries of a directory in order of their names; a missing directory has none.
@@ -81,7 +81,7 @@ pub fn temporary(entries: &[Entry]) -> Vec<Candidate> {
             true => Candidate {
                 path: e.path.clone(),
                 locks: vec![e.path.clone()],
-                is_image: false,
+                has_users: false,
             },
             false => locked(e, e.name()),
         })
@@ -97,7 +97,7 @@ fn locked(entry: &Entry, name: &str) -> Candidate {
     Candidate {
         path: entry.path.clone(),
         locks,
-        is_image: false,
+        has_users: false,
     }
 }
 
@@ -110,9 +110,10 @@ fn images(entries: &[Entry]) -> impl Iterator<Item = (&Entry, &str, &str)> {
     })
 }
 
-fn image(entry: &Entry) -> Candidate {
+/// Something that running commands lock.
+fn in_use(entry: &Entry) -> Candidate {
     Candidate {
-        is_image: true,
+        has_users: true,
         ..locked(entry, entry.name())
     }
 }
@@ -121,7 +122,7 @@ fn image(entry: &Entry) -> Candidate {
 pub fn old(entries: &[Entry], linked: &BTreeSet<OsString>) -> Vec<Candidate> {
     images(entries)
         .filter(|(e, _, _)| !e.path.file_name().is_some_and(|name| linked.contains(name)))
-        .map(|(e, _, _)| image(e))
+        .map(|(e, _, _)| in_use(e))
         .collect()
 }
 
@@ -142,7 +143,7 @@ pub fn unused(entries: &[Entry], wanted: &BTreeMap<String, Wanted>) -> Vec<Candi
             Some(Wanted::Version(version)) => version != short,
             None => true,
         })
-        .map(|(e, _, _)| image(e))
+        .map(|(e, _, _)| in_use(e))
         .collect()
 }
 
@@ -150,7 +151,7 @@ pub fn unused(entries: &[Entry], wanted: &BTreeMap<String, Wanted>) -> Vec<Candi
 pub fn aged(entries: &[Entry], age: Duration, since: &dyn Fn(&Path) -> Option<Duration>) -> Vec<Candidate> {
     images(entries)
         .filter(|(e, _, _)| since(&e.path).is_some_and(|idle| idle >= age))
-        .map(|(e, _, _)| image(e))
+        .map(|(e, _, _)| in_use(e))
         .collect()
 }
 
@@ -162,7 +163,7 @@ pub fn transient(entries: &[Entry], is_running: &dyn Fn(i32) -> bool) -> Vec<Can
             let pid = e.name().rsplit_once('.').and_then(|(_, pid)| pid.parse().ok());
             e.is_dir && pid.is_some_and(|pid| pid > 0 && !is_running(pid))
         })
-        .map(|e| locked(e, e.name()))
+        .map(in_use)
         .collect()
 }
 

@@ -257,3 +257,35 @@ fn global_empties_projects_only() {
     assert!(!s.base.exists() && storage.join("letters").exists());
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
 }
+
+#[test]
+fn unused_versions_go_by_their_hash() {
+    let t = Temp::new("clean");
+    let (mut p, s) = built(&t, Settings::default());
+    let container = crate::vagga::cli::samples::container();
+    p.config.containers.insert("a".to_string(), container);
+    let Some(Wanted::Version(current)) = current::versions(&p, &s).remove("a") else {
+        panic!("the version of an empty container can always be computed");
+    };
+    let dir = s.image_dir("a", &current);
+    fs::create_dir_all(dir.join("root")).unwrap();
+    fs::create_dir_all(s.image_dir("gone", "00000001").join("root")).unwrap();
+    let mut dry = only(Action::Unused);
+    dry.dry_run = true;
+    clean(&p, &dry).unwrap();
+    assert!(s.roots().join("a.00000001").exists());
+    clean(&p, &only(Action::Unused)).unwrap();
+    let mut left: Vec<_> = fs::read_dir(s.roots())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(
+        left,
+        [
+            ".tmp.a".into(),
+            ".tmp.a.lock".into(),
+            dir.file_name().unwrap().to_owned()
+        ]
+    );
+}

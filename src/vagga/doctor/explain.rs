@@ -82,10 +82,10 @@ fn too_many(s: &Surroundings) -> String {
 
 /// clone(2) itself is refused.
 fn forbidden(s: &Surroundings) -> Option<String> {
-    if s.unprivileged_userns_clone == Some(0) && !s.root {
+    if s.unprivileged_userns_clone == Some(0) && !s.privileged {
         return Some(sysctl("kernel.unprivileged_userns_clone", 1));
     }
-    if s.apparmor_restrict.is_some_and(|v| v != 0) && !s.root {
+    if s.apparmor_restrict.is_some_and(|v| v != 0) && !s.privileged {
         return Some(apparmor(s));
     }
     if s.chroot {
@@ -104,7 +104,7 @@ fn forbidden(s: &Surroundings) -> Option<String> {
 
 /// The namespace exists, but has no power in it.
 fn powerless(stage: Stage, s: &Surroundings) -> Option<String> {
-    if s.apparmor_restrict.is_some_and(|v| v != 0) && !s.root {
+    if s.apparmor_restrict.is_some_and(|v| v != 0) && !s.privileged {
         return Some(apparmor(s));
     }
     if stage == Stage::Maps && s.no_new_privs {
@@ -159,7 +159,7 @@ mod tests {
             text.contains("sudo sysctl kernel.unprivileged_userns_clone=1"),
             "{text}"
         );
-        s.root = true;
+        s.privileged = true;
         assert_eq!(of(Stage::Clone, libc::EPERM, &s), "");
         s.max_user_namespaces = Some(0);
         for errno in [libc::ENOSPC, libc::EUSERS] {

@@ -20,8 +20,10 @@ pub struct Surroundings {
     pub max_user_namespaces: Option<i64>,
     /// `kernel.apparmor_restrict_unprivileged_userns` (Ubuntu).
     pub apparmor_restrict: Option<i64>,
-    /// Effective uid 0.
+    /// Effective uid 0, of whatever user namespace.
     pub root: bool,
+    /// Effective uid 0 of the initial user namespace, whom restrictions of ordinary users do not touch.
+    pub privileged: bool,
     /// The root directory is not the root of the mount namespace.
     pub chroot: bool,
     /// Signs of Docker, Podman or another outer container.
@@ -44,11 +46,13 @@ impl Surroundings {
                 .find_map(|line| line.strip_prefix(name))
                 .map(str::trim)
         };
+        let root = nix::unistd::geteuid().is_root();
         Surroundings {
             unprivileged_userns_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
             max_user_namespaces: number("/proc/sys/user/max_user_namespaces"),
             apparmor_restrict: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
-            root: nix::unistd::geteuid().is_root(),
+            root,
+            privileged: root && is_whole(&text("/proc/self/uid_map")),
             chroot: fs::read_to_string("/proc/self/mountinfo").is_ok_and(|text| !has_root(&text)),
             container: ["/.dockerenv", "/run/.containerenv"]
                 .iter()
@@ -59,6 +63,11 @@ impl Surroundings {
             program: env::current_exe().unwrap_or_else(|_| PathBuf::from("/usr/bin/vagga")),
         }
     }
+}
+
+/// Whether a map is that of the initial user namespace: everything to itself.
+fn is_whole(uid_map: &str) -> bool {
+    uid_map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// Whether some mount is at `/`: not so in a chroot to a plain directory.
@@ -213,6 +222,12 @@ mod tests {
             "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n22 21 0:5 / /proc rw - proc proc rw"
         ));
         assert!(!has_root("22 21 0:5 / /proc rw - proc proc rw"));
+    }
+
+    #[test]
+    fn root_of_a_nested_namespace_is_not_privileged() {
+        assert!(is_whole("         0          0 4294967295"));
+        assert!(!is_whole("0 1000 1\n1 100000 65535"));
     }
 
     #[test]

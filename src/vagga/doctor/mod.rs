@@ -12,6 +12,8 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use super::failure::{exit, Failure};
+
 pub use explain::Stage;
 
 /// How a check went.
@@ -68,6 +70,13 @@ pub fn run(storage: &Path) -> u8 {
         Level::Fail => 1,
         Level::Ok | Level::Warn => 0,
     }
+}
+
+/// `WHAT: ERROR` with the remedy for a failed clone(2), or the advice to ask the doctor. Exit 121.
+pub fn namespaces_refused(what: &str, error: &io::Error) -> Failure {
+    let hint = hint_for(Stage::Clone, error);
+    Failure::new(exit::LAUNCHER, format!("{what}: {error}"))
+        .with_hint(hint.unwrap_or_else(|| "`vagga _doctor` checks what containers need".to_string()))
 }
 
 /// The remedy when setting up a container fails at `stage` with this error; `None` when nothing is known about it.

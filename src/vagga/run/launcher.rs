@@ -10,6 +10,7 @@ use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Child, Fork, Namespaces, Status, WaitOptions};
 use crate::sys::tty;
 use crate::vagga::config::command::Pid1Mode;
+use crate::vagga::doctor::namespaces_refused;
 use crate::vagga::failure::{exit, Failure};
 
 use super::group::{Action, Event, Group};
@@ -89,10 +90,8 @@ impl Launcher {
         if process.isolate {
             namespaces = namespaces | Namespaces::NET;
         }
-        let fork = process::fork(namespaces).map_err(|e| {
-            fail("Can't create user namespace", &e)
-                .with_hint("user namespaces may be disabled; `vagga _doctor` tells how to enable them")
-        })?;
+        let fork =
+            process::fork(namespaces).map_err(|e| namespaces_refused("Can't create user namespace", &e))?;
         let Fork::Parent(child) = fork else {
             drop(ours);
             let code = catch_unwind(AssertUnwindSafe(|| wrapper::run(process, theirs, &self.terminal)));

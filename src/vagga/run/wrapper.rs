@@ -15,6 +15,7 @@ use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Fork, Namespaces, Status, WaitOptions};
 use crate::sys::{descriptors, injection, loopback};
 use crate::vagga::config::command::Pid1Mode;
+use crate::vagga::doctor::{hint_for, Stage};
 use crate::vagga::failure::{exit, Failure};
 
 use super::environ::Variables;
@@ -114,7 +115,9 @@ fn copied(process: &Process, transient: &super::transient::Transient) -> Result<
 
 fn setup_error(e: OpError) -> Failure {
     let failure = fail(e.to_string());
-    match e.hint {
+    // What forbids mounts at all shows at the first one.
+    let forbidden = e.is_base.then(|| hint_for(Stage::Mount, &e.error)).flatten();
+    match e.hint.map(String::from).or(forbidden) {
         Some(hint) => failure.with_hint(hint),
         None => failure,
     }
