@@ -97,7 +97,7 @@ impl Job<'_> {
     }
 
     /// Wipes what a failed build left and makes an empty root.
-    fn prepare(&self) -> Result<Timings, StepError> {
+    pub(super) fn prepare(&self) -> Result<Timings, StepError> {
         match crate::sys::fs::remove_tree(self.dir) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 return Err(StepError::io("remove", self.dir, &e))
@@ -120,7 +120,8 @@ impl Job<'_> {
         Timings::start(&log).at("write", &log)
     }
 
-    fn last_use(&self) -> Result<(), StepError> {
+    /// Notes when the image was made; its modification time is the last use.
+    pub(super) fn last_use(&self) -> Result<(), StepError> {
         let path = self.dir.join("last_use");
         fs::File::create(&path)
             .and_then(|f| f.sync_all())

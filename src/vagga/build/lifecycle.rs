@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::job::Job;
 use super::metadata;
+use super::pull;
 use super::sandbox;
 use super::Image;
 use crate::sys::process::Status;
@@ -17,6 +18,7 @@ use crate::vagga::config::Container;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids::{self, IdMaps};
 use crate::vagga::project::Project;
+use crate::vagga::storage::lock::Held;
 use crate::vagga::storage::Storage;
 use crate::vagga::version::{self, Version, VersionError};
 
@@ -111,6 +113,9 @@ impl<'a> Lifecycle<'a> {
             ));
         }
         self.explain_other_ids(name, version, &ids);
+        if let Some(image) = self.pull(name, config, &ids, version)? {
+            return Ok(image);
+        }
         let images = self.dependencies(&config.setup)?;
         if version.is_none() && !images.is_empty() {
             version = self.version(name, &ids)?;
@@ -214,6 +219,69 @@ impl<'a> Lifecycle<'a> {
             .unwrap_or_default()
     }
 
+    /// Takes the build lock; returns the build directory with it.
+    fn lock(&self, name: &str, version: Option<Version>) -> Result<(PathBuf, Held), Failure> {
+        let (settings, storage) = (&self.project.settings, self.storage);
+        storage.create_dir(&storage.roots())?;
+        if settings.cache_dir.is_none() {
+            storage.create_dir(&storage.cache)?;
+        }
+        let short = version
+            .filter(|_| settings.versioned_build_dir)
+            .map(|version| version.short());
+        let dir = storage.build_dir(name, short.as_deref());
+        let held = storage.lock_build(&dir, settings.build_lock_wait)?;
+        Ok((dir, held))
+    }
+
+    /// Tries `image-cache-url` when the version is known and nothing forbids it. A failure only means a build.
+    fn pull(
+        &self,
+        name: &str,
+        config: &Container,
+        ids: &IdMaps,
+        version: Option<Version>,
+    ) -> Result<Option<Image>, Failure> {
+        let (Some(template), Some(version)) = (&config.image_cache_url, version) else {
+            return Ok(None);
+        };
+        if self.force || self.mode == BuildMode::NoImageDownload {
+            return Ok(None);
+        }
+        let (dir, _lock) = self.lock(name, Some(version))?;
+        let image = match self.usable(name, Some(version), ids) {
+            Some(image) => image,
+            None => {
+                let url = pull::address(template, name, &version.short());
+                if !self.job(name, config, ids, &dir, BTreeMap::new()).pull(&url)? {
+                    return Ok(None);
+                }
+                commit(self.storage, name, &version, &dir)?
+            }
+        };
+        self.settle(&image, config)?;
+        Ok(Some(image))
+    }
+
+    fn job<'b>(
+        &'b self,
+        name: &'b str,
+        config: &'b Container,
+        ids: &'b IdMaps,
+        dir: &'b Path,
+        images: BTreeMap<String, Image>,
+    ) -> Job<'b> {
+        Job {
+            project: self.project,
+            storage: self.storage,
+            ids,
+            name,
+            config,
+            dir,
+            images,
+        }
+    }
+
     /// Builds under the lock and commits.
     fn build(
         &self,
@@ -223,33 +291,15 @@ impl<'a> Lifecycle<'a> {
         version: Option<Version>,
         images: BTreeMap<String, Image>,
     ) -> Result<Image, Failure> {
-        let (settings, storage) = (&self.project.settings, self.storage);
-        storage.create_dir(&storage.roots())?;
-        if settings.cache_dir.is_none() {
-            storage.create_dir(&storage.cache)?;
-        }
-        let short = version
-            .as_ref()
-            .filter(|_| settings.versioned_build_dir)
-            .map(Version::short);
-        let dir = storage.build_dir(name, short.as_deref());
-        let _lock = storage.lock_build(&dir, settings.build_lock_wait)?;
+        let storage = self.storage;
+        let (dir, _lock) = self.lock(name, version)?;
         if let Some(image) = self.usable(name, version, ids) {
             self.settle(&image, config)?;
             return Ok(image);
         }
         let start = Instant::now();
         let _in_use: Vec<_> = images.values().map(|image| storage.use_image(image)).collect();
-        Job {
-            project: self.project,
-            storage,
-            ids,
-            name,
-            config,
-            dir: &dir,
-            images,
-        }
-        .run()?;
+        self.job(name, config, ids, &dir, images).run()?;
         let version = self.final_version(name, ids, version)?;
         let image = commit(storage, name, &version, &dir)?;
         eprintln!(

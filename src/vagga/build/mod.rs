@@ -12,6 +12,7 @@ mod metadata;
 mod mounts;
 mod network;
 pub mod progress;
+mod pull;
 mod sandbox;
 pub mod state;
 pub mod step;
