@@ -469,5 +469,4 @@ pub(super) fn check(result: i32) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "process_tests.rs"]
 mod tests;
