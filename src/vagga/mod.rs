@@ -19,5 +19,5 @@ pub mod version;
 
 /// Entry point of the `vagga` executable; returns the process exit code.
 pub fn main() -> i32 {
-    127
+    cli::dispatch::main().into()
 }

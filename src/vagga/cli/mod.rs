@@ -1,14 +1,21 @@
 //! The command line: one table of flags makes parser, help, man page and completion.
 
 pub mod arguments;
+mod builtin;
 pub mod builtins;
+pub mod completion;
+pub mod dispatch;
 pub mod globals;
+mod invocation;
 pub mod listing;
+pub mod manual;
 pub mod names;
+mod output;
 pub mod parser;
 pub mod prerequisites;
 #[cfg(test)]
 mod prerequisites_tests;
+mod run;
 #[cfg(test)]
 pub mod samples;
 pub mod table;

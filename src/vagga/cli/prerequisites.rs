@@ -65,12 +65,8 @@ impl Expansion<'_> {
             })?;
             self.add(found, depth)?;
         }
-        for (volume, typed) in init_commands(self.config, command, arguments, self.is_missing) {
-            let (found, _) = names::find(self.config, typed).map_err(|f| Failure {
-                message: format!("{} (init-command of the volume {volume:?})", f.message),
-                ..f
-            })?;
-            self.add_init(found, volume, depth)?;
+        for (volume, init) in init_commands(self.config, command, arguments, self.is_missing) {
+            self.add_init(init, volume, depth)?;
         }
         Ok(())
     }
@@ -88,14 +84,17 @@ impl Expansion<'_> {
         Ok(())
     }
 
+    /// Init commands are named by their main name, since that name alone may mount the unfinished volume.
     fn add_init(&mut self, name: &str, volume: &str, depth: usize) -> Result<(), Failure> {
-        match self.config.commands.get(name) {
-            Some(MainCommand::Command(_)) => self.add(name, depth),
-            _ => Err(Failure::new(
-                exit::LAUNCHER,
-                format!("Command {name:?} cannot initialize the volume {volume:?}: it must be a !Command"),
-            )),
-        }
+        let why = match self.config.commands.get(name) {
+            Some(MainCommand::Command(_)) => return self.add(name, depth),
+            Some(_) => "is not a !Command",
+            None => "not found",
+        };
+        Err(Failure::new(
+            exit::LAUNCHER,
+            format!("Command {name:?} {why} (init-command of the volume {volume:?})"),
+        ))
     }
 }
 

@@ -169,7 +169,7 @@ fn init_commands_must_exist_and_be_commands() {
         info.volumes.insert("/v".into(), persistent("v", Some(init)));
         c.commands.insert(name.into(), MainCommand::Command(info));
     }
-    assert!(order_with(&c, vec![task("a")], &["v"]).contains("must be a !Command"));
+    assert!(order_with(&c, vec![task("a")], &["v"]).contains("is not a !Command"));
     assert!(order_with(&c, vec![task("b")], &["v"]).contains("(init-command of the volume \"v\")"));
     assert_eq!(order_with(&c, vec![task("b")], &[]), "b");
 }

@@ -1,0 +1,279 @@
+//! The built-in commands: from their arguments to the parts of vagga that do the work.
+
+use std::io;
+
+use super::arguments;
+use super::builtins;
+use super::completion;
+use super::dispatch;
+use super::globals::{self, Globals};
+use super::listing;
+use super::manual;
+use super::names;
+use super::output;
+use super::parser::{Grammar, Outcome, Parsed};
+use super::run;
+use super::table::{BuiltIn, Job, Key};
+use crate::vagga::build;
+use crate::vagga::clean::{self, Action, Actions};
+use crate::vagga::doctor;
+use crate::vagga::failure::{exit, Failure};
+use crate::vagga::ids;
+use crate::vagga::project::Project;
+use crate::vagga::storage::Storage;
+use crate::vagga::version;
+
+/// Runs a built-in command.
+pub fn run(builtin: &'static BuiltIn, globals: &Globals, args: &[String]) -> Result<u8, Failure> {
+    match builtin.job {
+        Job::Complete => return complete(args),
+        Job::Help => return help(globals, args),
+        _ => {}
+    }
+    let parsed = match parse(builtin, args) {
+        Outcome::Help(text) => return output::out(&text),
+        Outcome::Right(parsed) => Ok(parsed),
+        Outcome::Wrong(text) => Err(arguments::usage_error(text)),
+    };
+    if builtin.anywhere {
+        return without_project(builtin, &parsed?);
+    }
+    let project = dispatch::checked_project(globals)?;
+    in_project(builtin, &project, globals, &parsed?)
+}
+
+fn parse(builtin: &BuiltIn, args: &[String]) -> Outcome {
+    if builtin.lenient {
+        return Outcome::Right(Parsed::default());
+    }
+    with_grammar(builtin, |grammar| grammar.parse(args))
+}
+
+fn with_grammar<T>(builtin: &BuiltIn, f: impl FnOnce(&Grammar<'_>) -> T) -> T {
+    let (program, about) = (format!("vagga {}", builtin.name), builtin.describe());
+    f(&Grammar::of_builtin(builtin, &program, &about))
+}
+
+/// Built-ins that do not need a project.
+fn without_project(builtin: &BuiltIn, parsed: &Parsed) -> Result<u8, Failure> {
+    match builtin.job {
+        Job::Doctor => {
+            let storage = match dispatch::project() {
+                Ok(p) => p.settings.storage_dir.unwrap_or_else(|| p.root.join(".vagga")),
+                Err(_) => std::env::current_dir().unwrap_or_default(),
+            };
+            Ok(doctor::run(&storage))
+        }
+        Job::CompletionScript => {
+            let shell = parsed.positionals.first().map(String::as_str).unwrap_or_default();
+            match completion::script(shell) {
+                Some(text) => output::out(text),
+                None => Err(wrong(builtin, &format!("Bad value {shell:?}: expected bash, zsh or fish"))),
+            }
+        }
+        _ => output::out(&manual::page()),
+    }
+}
+
+fn wrong(builtin: &BuiltIn, message: &str) -> Failure {
+    with_grammar(builtin, |grammar| arguments::usage_error(grammar.wrong(message)))
+}
+
+/// Built-ins that work on a project.
+fn in_project(
+    builtin: &BuiltIn,
+    project: &Project,
+    globals: &Globals,
+    parsed: &Parsed,
+) -> Result<u8, Failure> {
+    let first = parsed.positionals.first().map(String::as_str).unwrap_or_default();
+    match builtin.job {
+        Job::List => list(project, parsed),
+        Job::BaseDir => output::out(&format!("{}\n", project.root.display())),
+        Job::RelativeWorkDir => output::out(&format!("{}\n", project.work_dir.display())),
+        Job::DumpConfig => dump_config(project, parsed.has(Key::Pretty)),
+        Job::Build => {
+            names::check_container(&project.config, first)?;
+            let storage = Storage::open(project)?;
+            let force = parsed.has(Key::Force);
+            build::ensure(project, &storage, first, globals.build_mode, force).map(|_| 0)
+        }
+        Job::Run => {
+            let mut globals = globals.clone();
+            globals.build_mode = globals::build_mode(parsed).unwrap_or(globals.build_mode);
+            let argv = parsed.positionals.get(1..).unwrap_or_default();
+            run::in_container(project, &globals, first, parsed.has(Key::Writable), argv)
+        }
+        Job::VersionHash => version_hash(project, first, parsed),
+        Job::Clean => {
+            let actions = clean_actions(builtin, parsed)?;
+            clean::clean(project, &actions).map(|()| 0)
+        }
+        _ => Err(Failure::new(
+            exit::LAUNCHER,
+            format!("{} is not available in this version", builtin.name),
+        )),
+    }
+}
+
+fn list(project: &Project, parsed: &Parsed) -> Result<u8, Failure> {
+    if parsed.has(Key::Containers) {
+        return output::out(&listing::containers(&project.config));
+    }
+    let options = listing::Options {
+        all: parsed.has(Key::All),
+        builtins: parsed.has(Key::BuiltIns),
+        zsh: parsed.has(Key::Zsh),
+        no_aliases: parsed.has(Key::NoAliases),
+        verbose: parsed.has(Key::Verbose),
+    };
+    output::out(&listing::list(&project.config, options, &project.origins.commands))
+}
+
+fn dump_config(project: &Project, pretty: bool) -> Result<u8, Failure> {
+    let text = match pretty {
+        true => serde_json::to_string_pretty(&project.config),
+        false => serde_json::to_string(&project.config),
+    };
+    let text = text.map_err(|e| Failure::new(exit::LAUNCHER, format!("Can't write the configuration as JSON: {e}")))?;
+    output::out(&(text + "\n"))
+}
+
+/// The command line of `_clean` as a value.
+fn clean_actions(builtin: &BuiltIn, parsed: &Parsed) -> Result<Actions, Failure> {
+    let mut actions = Actions::default();
+    for (key, value) in &parsed.options {
+        let action = match key {
+            Key::Tmp => Action::Tmp,
+            Key::Old => Action::Old,
+            Key::Unused => Action::Unused,
+            Key::Transient => Action::Transient,
+            Key::Volumes => Action::Volumes,
+            Key::UnusedVolumes => Action::UnusedVolumes,
+            Key::Everything => Action::Everything,
+            Key::AtLeast => {
+                let text = value.as_deref().unwrap_or_default();
+                let age = clean::parse_age(text).map_err(|e| wrong(builtin, &format!("Bad value {text:?}: {e}")))?;
+                actions.at_least = Some(age);
+                continue;
+            }
+            _ => continue,
+        };
+        if !actions.actions.contains(&action) {
+            actions.actions.push(action);
+        }
+    }
+    actions.global = parsed.has(Key::Global);
+    actions.dry_run = parsed.has(Key::DryRun);
+    if actions.actions.is_empty() {
+        let all: Vec<&str> = builtin.flags.iter().filter(|f| is_action(f.key)).flat_map(|f| f.names).copied().collect();
+        return Err(wrong(builtin, &format!("One of the options {all:?} is required")));
+    }
+    Ok(actions)
+}
+
+fn is_action(key: Key) -> bool {
+    !matches!(key, Key::AtLeast | Key::Global | Key::DryRun)
+}
+
+fn version_hash(project: &Project, container: &str, parsed: &Parsed) -> Result<u8, Failure> {
+    names::check_container(&project.config, container)?;
+    let storage = Storage::open(project)?;
+    let options = version::PrintOptions {
+        short: parsed.has(Key::Short),
+        debug: parsed.has(Key::DebugVersioning),
+        dump: parsed.has(Key::DumpVersionData),
+    };
+    let ranges = project.config.containers.get(container).map(|c| (&c.uids, &c.gids));
+    let ids = match ranges {
+        Some((uids, gids)) => ids::maps_for(uids, gids)?,
+        None => ids::maximal()?,
+    };
+    version::print(project, &storage, &ids, container, options, &mut io::stdout())
+}
+
+/// `_help [NAME]`; `-h` and `--help` beside a name are ignored, since completion of zsh adds them.
+fn help(globals: &Globals, args: &[String]) -> Result<u8, Failure> {
+    let is_help = |a: &String| a == "-h" || a == "--help";
+    let rest: Vec<String> = args.iter().filter(|a| !is_help(a)).cloned().collect();
+    let builtin = BuiltIn::find("_help");
+    let parsed = match builtin.map(|b| parse(b, if rest.is_empty() { args } else { &rest })) {
+        Some(Outcome::Help(text)) => return output::out(&text),
+        Some(Outcome::Wrong(text)) => return Err(arguments::usage_error(text)),
+        Some(Outcome::Right(parsed)) => parsed,
+        None => Parsed::default(),
+    };
+    let Some(name) = parsed.positionals.first() else {
+        return dispatch::overview(&dispatch::checked_project(globals)?);
+    };
+    if let Some(builtin) = BuiltIn::find(name) {
+        return output::out(&with_grammar(builtin, Grammar::help));
+    }
+    let project = dispatch::checked_project(globals)?;
+    match project.config.commands.get(name) {
+        Some(command) => output::out(&arguments::help(name, command)?),
+        None => {
+            let failure = Failure::new(exit::LAUNCHER, format!("Command {name} not found."));
+            Err(names::with_suggestion(failure, name, &project.config))
+        }
+    }
+}
+
+/// `_compgen`: without a project only built-ins and options are offered, and nothing is ever reported.
+fn complete(args: &[String]) -> Result<u8, Failure> {
+    let config = dispatch::project().map(|p| p.config).unwrap_or_default();
+    output::out(&completion::candidates(&config, args))
+}
+
+/// The built-in commands, for the end of `--help`.
+pub fn summary() -> String {
+    let mut text = "\nBuilt-in commands (each has --help):\n".to_string();
+    for builtin in builtins::ALL {
+        text.push_str(&format!("  {:21} {}\n", builtin.name, builtin.describe()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn clean(line: &str) -> Result<Actions, Failure> {
+        let builtin = BuiltIn::find("_clean").unwrap();
+        let args: Vec<String> = line.split(' ').filter(|w| !w.is_empty()).map(|w| w.replace('~', " ")).collect();
+        match parse(builtin, &args) {
+            Outcome::Right(parsed) => clean_actions(builtin, &parsed),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn clean_actions_keep_their_order() {
+        let a = clean("--volumes --tmp-folders --unused --at-least 2h~30m -n --global --tmp").unwrap();
+        assert_eq!(a.actions, [Action::Volumes, Action::Tmp, Action::Unused]);
+        assert_eq!(a.at_least, Some(Duration::from_secs(9000)));
+        assert!(a.global && a.dry_run);
+    }
+
+    #[test]
+    fn bad_clean_lines_are_usage_errors() {
+        for (line, part) in [("", "One of the options"), ("-n", "is required"), ("--unused --at-least 5parsecs", "Bad value")] {
+            let e = clean(line).unwrap_err();
+            assert_eq!(e.exit, 122);
+            assert!(e.message.contains(part), "{e}");
+        }
+    }
+
+    #[test]
+    fn every_builtin_has_help_and_a_line_in_the_summary() {
+        let all = summary();
+        for b in builtins::ALL {
+            assert!(all.contains(b.name));
+            if !b.lenient {
+                assert!(matches!(parse(b, &["--help".to_string()]), Outcome::Help(_)), "{}", b.name);
+            }
+        }
+        assert!(all.contains("_pack_image           Pack the image of a container into an archive (not available in this version)"));
+    }
+}

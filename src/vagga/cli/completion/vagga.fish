@@ -1,0 +1,6 @@
+# Completion of vagga for fish: vagga _completion fish > ~/.config/fish/completions/vagga.fish
+function __vagga_candidates
+    set -l words (commandline -opc)
+    vagga _compgen $words[2..-1] -- (commandline -ct) 2>/dev/null
+end
+complete -c vagga -a '(__vagga_candidates)'
