@@ -68,7 +68,10 @@ fn without_project(builtin: &BuiltIn, parsed: &Parsed) -> Result<u8, Failure> {
             let shell = parsed.positionals.first().map(String::as_str).unwrap_or_default();
             match completion::script(shell) {
                 Some(text) => output::out(text),
-                None => Err(wrong(builtin, &format!("Bad value {shell:?}: expected bash, zsh or fish"))),
+                None => Err(wrong(
+                    builtin,
+                    &format!("Bad value {shell:?}: expected bash, zsh or fish"),
+                )),
             }
         }
         _ => output::out(&manual::page()),
@@ -127,7 +130,11 @@ fn list(project: &Project, parsed: &Parsed) -> Result<u8, Failure> {
         no_aliases: parsed.has(Key::NoAliases),
         verbose: parsed.has(Key::Verbose),
     };
-    output::out(&listing::list(&project.config, options, &project.origins.commands))
+    output::out(&listing::list(
+        &project.config,
+        options,
+        &project.origins.commands,
+    ))
 }
 
 fn dump_config(project: &Project, pretty: bool) -> Result<u8, Failure> {
@@ -135,7 +142,12 @@ fn dump_config(project: &Project, pretty: bool) -> Result<u8, Failure> {
         true => serde_json::to_string_pretty(&project.config),
         false => serde_json::to_string(&project.config),
     };
-    let text = text.map_err(|e| Failure::new(exit::LAUNCHER, format!("Can't write the configuration as JSON: {e}")))?;
+    let text = text.map_err(|e| {
+        Failure::new(
+            exit::LAUNCHER,
+            format!("Can't write the configuration as JSON: {e}"),
+        )
+    })?;
     output::out(&(text + "\n"))
 }
 
@@ -153,7 +165,8 @@ fn clean_actions(builtin: &BuiltIn, parsed: &Parsed) -> Result<Actions, Failure>
             Key::Everything => Action::Everything,
             Key::AtLeast => {
                 let text = value.as_deref().unwrap_or_default();
-                let age = clean::parse_age(text).map_err(|e| wrong(builtin, &format!("Bad value {text:?}: {e}")))?;
+                let age = clean::parse_age(text)
+                    .map_err(|e| wrong(builtin, &format!("Bad value {text:?}: {e}")))?;
                 actions.at_least = Some(age);
                 continue;
             }
@@ -166,7 +179,13 @@ fn clean_actions(builtin: &BuiltIn, parsed: &Parsed) -> Result<Actions, Failure>
     actions.global = parsed.has(Key::Global);
     actions.dry_run = parsed.has(Key::DryRun);
     if actions.actions.is_empty() {
-        let all: Vec<&str> = builtin.flags.iter().filter(|f| is_action(f.key)).flat_map(|f| f.names).copied().collect();
+        let all: Vec<&str> = builtin
+            .flags
+            .iter()
+            .filter(|f| is_action(f.key))
+            .flat_map(|f| f.names)
+            .copied()
+            .collect();
         return Err(wrong(builtin, &format!("One of the options {all:?} is required")));
     }
     Ok(actions)
@@ -184,7 +203,11 @@ fn version_hash(project: &Project, container: &str, parsed: &Parsed) -> Result<u
         debug: parsed.has(Key::DebugVersioning),
         dump: parsed.has(Key::DumpVersionData),
     };
-    let ranges = project.config.containers.get(container).map(|c| (&c.uids, &c.gids));
+    let ranges = project
+        .config
+        .containers
+        .get(container)
+        .map(|c| (&c.uids, &c.gids));
     let ids = match ranges {
         Some((uids, gids)) => ids::maps_for(uids, gids)?,
         None => ids::maximal()?,
@@ -207,7 +230,7 @@ fn help(globals: &Globals, args: &[String]) -> Result<u8, Failure> {
         return dispatch::overview(&dispatch::checked_project(globals)?);
     };
     if let Some(builtin) = BuiltIn::find(name) {
-        return output::out(&with_grammar(builtin, Grammar::help));
+        return output::out(&with_grammar(builtin, |g| g.help()));
     }
     let project = dispatch::checked_project(globals)?;
     match project.config.commands.get(name) {
@@ -241,7 +264,11 @@ mod tests {
 
     fn clean(line: &str) -> Result<Actions, Failure> {
         let builtin = BuiltIn::find("_clean").unwrap();
-        let args: Vec<String> = line.split(' ').filter(|w| !w.is_empty()).map(|w| w.replace('~', " ")).collect();
+        let args: Vec<String> = line
+            .split(' ')
+            .filter(|w| !w.is_empty())
+            .map(|w| w.replace('~', " "))
+            .collect();
         match parse(builtin, &args) {
             Outcome::Right(parsed) => clean_actions(builtin, &parsed),
             other => panic!("{other:?}"),
@@ -258,7 +285,11 @@ mod tests {
 
     #[test]
     fn bad_clean_lines_are_usage_errors() {
-        for (line, part) in [("", "One of the options"), ("-n", "is required"), ("--unused --at-least 5parsecs", "Bad value")] {
+        for (line, part) in [
+            ("", "One of the options"),
+            ("-n", "is required"),
+            ("--unused --at-least 5parsecs", "Bad value"),
+        ] {
             let e = clean(line).unwrap_err();
             assert_eq!(e.exit, 122);
             assert!(e.message.contains(part), "{e}");
@@ -271,7 +302,11 @@ mod tests {
         for b in builtins::ALL {
             assert!(all.contains(b.name));
             if !b.lenient {
-                assert!(matches!(parse(b, &["--help".to_string()]), Outcome::Help(_)), "{}", b.name);
+                assert!(
+                    matches!(parse(b, &["--help".to_string()]), Outcome::Help(_)),
+                    "{}",
+                    b.name
+                );
             }
         }
         assert!(all.contains("_pack_image           Pack the image of a container into an archive (not available in this version)"));

@@ -41,8 +41,12 @@ fn variable(name: &str) -> Option<String> {
 
 /// Finds and reads the project of the current directory.
 pub fn project() -> Result<Project, Failure> {
-    let cwd = env::current_dir()
-        .map_err(|e| Failure::new(exit::CONFIG, format!("Can't determine the current directory: {e}")))?;
+    let cwd = env::current_dir().map_err(|e| {
+        Failure::new(
+            exit::CONFIG,
+            format!("Can't determine the current directory: {e}"),
+        )
+    })?;
     load_project(&cwd, &variable)
 }
 
@@ -56,8 +60,10 @@ fn by_link(name: &str, args: Vec<OsString>) -> Result<u8, Failure> {
     let linked = |(_, c): &(&String, &_)| command_link(c) == Some(name);
     let Some((command, _)) = project.config.commands.iter().find(linked) else {
         let message = format!("Can't find command {name:?}");
-        return Err(Failure::new(exit::NO_COMMAND, message)
-            .with_hint(format!("no command of {:?} has symlink-name: {name}", project.root)));
+        return Err(Failure::new(exit::NO_COMMAND, message).with_hint(format!(
+            "no command of {:?} has symlink-name: {name}",
+            project.root
+        )));
     };
     let wanted = Wanted {
         typed: command.clone(),

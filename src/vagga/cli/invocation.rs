@@ -38,10 +38,22 @@ mod tests {
 
     #[test]
     fn names() {
-        for own in ["vagga", "/usr/bin/vagga", "./vagga_dev", "/proc/self/exe", "/", ""] {
+        for own in [
+            "vagga",
+            "/usr/bin/vagga",
+            "./vagga_dev",
+            "/proc/self/exe",
+            "/",
+            "",
+        ] {
             assert_eq!(link_name(OsStr::new(own)), None, "{own}");
         }
-        for (program, name) in [("tool", "tool"), (".vagga/.cmd/tool", "tool"), ("vagga_dev", "vagga_dev"), ("vagga2", "vagga2")] {
+        for (program, name) in [
+            ("tool", "tool"),
+            (".vagga/.cmd/tool", "tool"),
+            ("vagga_dev", "vagga_dev"),
+            ("vagga2", "vagga2"),
+        ] {
             assert_eq!(link_name(OsStr::new(program)).as_deref(), Some(name));
         }
     }
@@ -51,6 +63,9 @@ mod tests {
         let args = || ["a".into(), OsString::from_vec(vec![0xff])].into_iter();
         assert_eq!(utf8(args().take(1)), Ok(vec!["a".to_string()]));
         let e = utf8(args()).unwrap_err();
-        assert_eq!((e.exit, e.message.as_str()), (122, "argument 2 is not valid UTF-8: \"\\xFF\""));
+        assert_eq!(
+            (e.exit, e.message.as_str()),
+            (122, "argument 2 is not valid UTF-8: \"\\xFF\"")
+        );
     }
 }

@@ -23,30 +23,62 @@ Options end at \fICOMMAND\fR; everything behind it belongs to the command.
 "#;
 
 const EXIT: &[(&str, &str)] = &[
-    ("N", "The command's own exit code; 128 + N when it was killed by signal N."),
-    ("29", "The version of a container is known only after building, or --no-build forbids to build it."),
-    ("121", "Unknown command or container, failed build, too few subordinate ids, wrong options of a command."),
-    ("122", "The command line could not be read, or root was about to work in somebody else's project."),
-    ("124", "The container could not be set up: mounts, volumes, working directory, program not found."),
+    (
+        "N",
+        "The command's own exit code; 128 + N when it was killed by signal N.",
+    ),
+    (
+        "29",
+        "The version of a container is known only after building, or --no-build forbids to build it.",
+    ),
+    (
+        "121",
+        "Unknown command or container, failed build, too few subordinate ids, wrong options of a command.",
+    ),
+    (
+        "122",
+        "The command line could not be read, or root was about to work in somebody else's project.",
+    ),
+    (
+        "124",
+        "The container could not be set up: mounts, volumes, working directory, program not found.",
+    ),
     ("126", "No configuration, or problems in it."),
-    ("127", "The list of commands was shown, or no process of a group was selected."),
+    (
+        "127",
+        "The list of commands was shown, or no process of a group was selected.",
+    ),
 ];
 
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("VAGGA_SETTINGS", "Text of settings, as YAML or JSON."),
     ("VAGGAENV_NAME", "Sets the variable NAME for commands."),
-    ("RUST_LOG", "What is logged: error, warn (the default), info, debug; also TARGET=LEVEL."),
-    ("RUST_LOG_STYLE", "Colour of the log: auto (the default), always, never."),
+    (
+        "RUST_LOG",
+        "What is logged: error, warn (the default), info, debug; also TARGET=LEVEL.",
+    ),
+    (
+        "RUST_LOG_STYLE",
+        "Colour of the log: auto (the default), always, never.",
+    ),
 ];
 
 /// The page in roff.
 pub fn page() -> String {
-    let mut text = format!(".TH VAGGA 1 \"\" \"vagga {}\" \"\"\n{FRONT}", env!("CARGO_PKG_VERSION"));
+    let mut text = format!(
+        ".TH VAGGA 1 \"\" \"vagga {}\" \"\"\n{FRONT}",
+        env!("CARGO_PKG_VERSION")
+    );
     text.push_str(".SH OPTIONS\n");
     item(&mut text, &["-h", "--help"], None, "Show the help and exit");
     GLOBAL.iter().for_each(|f| flag(&mut text, f));
     for positional in GLOBAL_POSITIONALS {
-        let _ = writeln!(text, ".TP\n.I {}\n{}.", positional.name.to_uppercase(), escape(positional.help));
+        let _ = writeln!(
+            text,
+            ".TP\n.I {}\n{}.",
+            positional.name.to_uppercase(),
+            escape(positional.help)
+        );
     }
     text.push_str(".SH OPTIONS OF SUPERVISED GROUPS\n");
     SUPERVISE.iter().for_each(|f| flag(&mut text, f));
@@ -90,7 +122,9 @@ fn flag(text: &mut String, flag: &Flag) {
 
 fn item(text: &mut String, names: &[&str], value: Option<&str>, help: &str) {
     let bold: Vec<String> = names.iter().map(|n| format!("\\fB{}\\fR", escape(n))).collect();
-    let value = value.map(|v| format!(" \\fI{}\\fR", escape(v))).unwrap_or_default();
+    let value = value
+        .map(|v| format!(" \\fI{}\\fR", escape(v)))
+        .unwrap_or_default();
     let _ = writeln!(text, ".TP\n{}{value}\n{}.", bold.join(", "), escape(help));
 }
 
@@ -112,7 +146,12 @@ mod tests {
         let page = page();
         assert!(page.starts_with(".TH VAGGA 1 "));
         let of_builtins = builtins::ALL.iter().flat_map(|b| b.flags);
-        for name in GLOBAL.iter().chain(SUPERVISE).chain(of_builtins).flat_map(|f| f.names) {
+        for name in GLOBAL
+            .iter()
+            .chain(SUPERVISE)
+            .chain(of_builtins)
+            .flat_map(|f| f.names)
+        {
             assert!(page.contains(&escape(name)), "{name}");
         }
         for b in builtins::ALL {

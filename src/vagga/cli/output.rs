@@ -9,9 +9,10 @@ use crate::vagga::failure::{exit, Failure};
 pub fn out(text: &str) -> Result<u8, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(exit::LAUNCHER, format!("Can't write to stdout: {e}")))
-        }
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+            exit::LAUNCHER,
+            format!("Can't write to stdout: {e}"),
+        )),
         _ => Ok(0),
     }
 }

@@ -86,7 +86,12 @@ pub fn in_container(
 }
 
 /// Brings containers up to date, in this order.
-fn ensure(project: &Project, storage: &Storage, containers: &[String], mode: BuildMode) -> Result<(), Failure> {
+fn ensure(
+    project: &Project,
+    storage: &Storage,
+    containers: &[String],
+    mode: BuildMode,
+) -> Result<(), Failure> {
     let mode = match mode {
         BuildMode::Normal if !project.settings.version_check => BuildMode::NoVersionCheck,
         mode => mode,
@@ -101,8 +106,10 @@ fn check_use_env(globals: &Globals) -> Result<(), Failure> {
     match globals.use_env.iter().find(|name| name.contains('=')) {
         None => Ok(()),
         Some(name) => {
-            let message = format!("Error propagating environment: -e/--use-env {name:?} can't contain equals");
-            Err(Failure::new(exit::CONFIG, message).with_hint("to set a variable use -E/--env/--environ NAME=VALUE"))
+            let message =
+                format!("Error propagating environment: -e/--use-env {name:?} can't contain equals");
+            Err(Failure::new(exit::CONFIG, message)
+                .with_hint("to set a variable use -E/--env/--environ NAME=VALUE"))
         }
     }
 }
@@ -120,7 +127,14 @@ mod tests {
         assert_eq!(check_use_env(&globals("A")), Ok(()));
         let e = check_use_env(&globals("key=value")).unwrap_err();
         assert_eq!(e.exit, 126);
-        for part in ["Error propagating environment:", "can't contain equals", "-e", "--use-env", "-E", "--environ"] {
+        for part in [
+            "Error propagating environment:",
+            "can't contain equals",
+            "-e",
+            "--use-env",
+            "-E",
+            "--environ",
+        ] {
             assert!(e.to_string().contains(part), "{part}: {e}");
         }
     }

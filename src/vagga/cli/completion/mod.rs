@@ -91,7 +91,13 @@ impl<'a> Scan<'a> {
 
     /// True while exactly one value is expected: nothing is known about it.
     fn wants_value(&self) -> bool {
-        matches!(self.open, Some(Flag { value: Value::One(_), .. }))
+        matches!(
+            self.open,
+            Some(Flag {
+                value: Value::One(_),
+                ..
+            })
+        )
     }
 }
 
@@ -176,7 +182,10 @@ impl<'a> Completion<'a> {
         } else if self.current.starts_with('-') && !literal && !builtin.lenient {
             self.flags(builtin.flags, &scan.given)
         } else {
-            builtin.positionals.get(positionals).map_or_else(Vec::new, |p| self.positional(p))
+            builtin
+                .positionals
+                .get(positionals)
+                .map_or_else(Vec::new, |p| self.positional(p))
         }
     }
 
@@ -207,7 +216,10 @@ impl<'a> Completion<'a> {
         words: impl Iterator<Item = &'a str>,
     ) -> Vec<String> {
         // A text with mistakes has no options; the mistake is reported when the command is run.
-        let own = arguments::document(name, command).ok().flatten().map(|d| d.option_names());
+        let own = arguments::document(name, command)
+            .ok()
+            .flatten()
+            .map(|d| d.option_names());
         match (command, own) {
             (MainCommand::Supervise(group), own) => self.of_group(group, own, words),
             (_, Some(options)) if self.current.starts_with('-') => options,
@@ -229,7 +241,10 @@ impl<'a> Completion<'a> {
         if scan.open.is_some() {
             for (name, child) in &group.children {
                 let tags = child.info().common.tags.iter();
-                let unused = [name].into_iter().chain(tags).filter(|w| !scan.values.contains(&w.as_str()));
+                let unused = [name]
+                    .into_iter()
+                    .chain(tags)
+                    .filter(|w| !scan.values.contains(&w.as_str()));
                 found.extend(unused.cloned());
             }
             if !self.current.starts_with('-') {

@@ -15,14 +15,18 @@ fn sample() -> Config {
     let mut c = config([
         ("yes", MainCommand::Command(command())),
         ("no", MainCommand::Command(command())),
-        ("dont_care", MainCommand::Supervise(group([("yes", command()), ("no", command())]))),
+        (
+            "dont_care",
+            MainCommand::Supervise(group([("yes", command()), ("no", command())])),
+        ),
     ]);
     c.containers.clear();
     c.containers.insert("ubuntu".into(), container());
     let mut data = container();
     data.data_dirs = vec!["/data".into()];
     c.containers.insert("data".into(), data);
-    c.commands.insert("zz_tagged".into(), MainCommand::Supervise(with_tags));
+    c.commands
+        .insert("zz_tagged".into(), MainCommand::Supervise(with_tags));
     c.commands.insert("zz_opts".into(), MainCommand::Command(options));
     c
 }
@@ -34,9 +38,11 @@ fn complete(c: &Config, words: &str, current: &str) -> String {
     candidates(c, &args).lines().collect::<Vec<_>>().join(" ")
 }
 
-const GLOBALS: &str = "-V --version -E --env --environ -e --use-env --ignore-owner-check --no-image-download --no-build \
+const GLOBALS: &str =
+    "-V --version -E --env --environ -e --use-env --ignore-owner-check --no-image-download --no-build \
                        --no-version-check --no-net --no-network --isolate-network";
-const BUILTINS: &str = "_build _build_shell _clean _create_netns _destroy_netns _init_storage_dir _list _pack_image \
+const BUILTINS: &str =
+    "_build _build_shell _clean _create_netns _destroy_netns _init_storage_dir _list _pack_image \
                         _push_image _run _run_in_netns _version_hash _check_overlayfs_support _base_dir \
                         _relative_work_dir _update_symlinks";
 
@@ -44,7 +50,11 @@ const BUILTINS: &str = "_build _build_shell _clean _create_netns _destroy_netns 
 fn table_of_the_manual() {
     let mut c = sample();
     c.commands.retain(|n, _| !n.starts_with("zz"));
-    let long: String = GLOBALS.split(' ').filter(|n| n.starts_with("--")).collect::<Vec<_>>().join(" ");
+    let long: String = GLOBALS
+        .split(' ')
+        .filter(|n| n.starts_with("--"))
+        .collect::<Vec<_>>()
+        .join(" ");
     let no_build = GLOBALS.replace(" --no-build", "");
     let five = "--only --exclude --no-image-download --no-build --no-version-check";
     for (words, current, expected) in [
@@ -61,10 +71,18 @@ fn table_of_the_manual() {
         ("--no-build", "-", &no_build),
         ("dont_care", "", five),
         ("--no-version-check -E HOME=/work dont_care", "", five),
-        ("dont_care --no-build", "", "--only --exclude --no-image-download --no-version-check"),
+        (
+            "dont_care --no-build",
+            "",
+            "--only --exclude --no-image-download --no-version-check",
+        ),
         ("dont_care --only", "", "no yes"),
         ("dont_care --only yes", "", "no"),
-        ("dont_care --only yes", "-", "--exclude --no-image-download --no-build --no-version-check"),
+        (
+            "dont_care --only yes",
+            "-",
+            "--exclude --no-image-download --no-build --no-version-check",
+        ),
         ("", "_", BUILTINS),
         ("", "_r", "_run _run_in_netns _relative_work_dir"),
         ("", "_ran", ""),
@@ -72,7 +90,11 @@ fn table_of_the_manual() {
         ("_build", "-", "--force"),
         ("_build --force", "", "data ubuntu"),
         ("_run", "", "ubuntu"),
-        ("_run", "-", "-W --writable --no-image-download --no-build --no-version-check"),
+        (
+            "_run",
+            "-",
+            "-W --writable --no-image-download --no-build --no-version-check",
+        ),
         ("_run -W", "", "ubuntu"),
         ("_run", "ud", ""),
         ("_run unknown_container", "", ""),
@@ -80,7 +102,10 @@ fn table_of_the_manual() {
         assert_eq!(complete(&c, words, current), expected, "{words:?} {current:?}");
     }
     assert_eq!(candidates(&c, &[]), "dont_care\nno\nyes\n");
-    assert_eq!(candidates(&c, &["dont_care".into(), "--only".into()]), "no\nyes\n");
+    assert_eq!(
+        candidates(&c, &["dont_care".into(), "--only".into()]),
+        "no\nyes\n"
+    );
 }
 
 #[test]
