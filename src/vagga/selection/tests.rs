@@ -1,3 +1,5 @@
+//! Decisions about a small tree, walked as the builder walks it.
+
 use super::*;
 
 /// The tree of the examples: directories end with a slash.

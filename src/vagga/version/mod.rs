@@ -18,6 +18,8 @@ mod tree;
 
 #[cfg(test)]
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod oracle_tests;
 #[cfg(test)]
 mod vector_tests;
