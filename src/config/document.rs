@@ -288,10 +288,12 @@ pub fn plain_relative(path: &Path) -> Option<PathBuf> {
 fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let file = std::fs::File::open(path)?;
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(std::io::Error::other("not a regular file"));
     }
-    let mut bytes = Vec::new();
+    // Room for all of it and for noticing the end: two reads.
+    let mut bytes = Vec::with_capacity(metadata.len().min(guard::MAX_SIZE as u64) as usize + 64);
     file.take(guard::MAX_SIZE as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

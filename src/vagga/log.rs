@@ -67,8 +67,26 @@ impl Filter {
 
 struct Writer {
     filter: Filter,
-    /// Colour the name of the level.
-    colour: bool,
+    style: Style,
+}
+
+/// When the name of the level is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// On a terminal; asked for each line, so that silent runs need no system call.
+    Auto,
+    Always,
+    Never,
+}
+
+impl Style {
+    fn colour(self) -> bool {
+        match self {
+            Style::Auto => tty::is_terminal(io::stderr().as_fd()),
+            Style::Always => true,
+            Style::Never => false,
+        }
+    }
 }
 
 impl Log for Writer {
@@ -78,7 +96,7 @@ impl Log for Writer {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let line = format_line(record.level(), &record.args().to_string(), self.colour);
+            let line = format_line(record.level(), &record.args().to_string(), self.style.colour());
             // Nothing can be done about a closed standard error.
             let _ = io::stderr().lock().write_all(line.as_bytes());
         }
@@ -107,12 +125,12 @@ fn format_line(level: Level, message: &str, colour: bool) -> String {
 pub fn start(env: &dyn Fn(&str) -> Option<String>) {
     let filter = Filter::parse(&env("RUST_LOG").unwrap_or_default());
     let highest = filter.highest();
-    let colour = match env("RUST_LOG_STYLE").as_deref() {
-        Some("always") => true,
-        Some("never") => false,
-        _ => tty::is_terminal(io::stderr().as_fd()),
+    let style = match env("RUST_LOG_STYLE").as_deref() {
+        Some("always") => Style::Always,
+        Some("never") => Style::Never,
+        _ => Style::Auto,
     };
-    if log::set_logger(Box::leak(Box::new(Writer { filter, colour }))).is_ok() {
+    if log::set_logger(Box::leak(Box::new(Writer { filter, style }))).is_ok() {
         log::set_max_level(highest);
     }
 }
