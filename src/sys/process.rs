@@ -386,9 +386,12 @@ pub fn set_process_group(pid: i32, pgid: i32) -> io::Result<()> {
 /// Gives every signal its default action and empties the mask, so that the program to be executed starts as from
 /// a login shell (Rust's runtime ignores SIGPIPE, callers may ignore more).
 pub fn reset_signals() -> io::Result<()> {
-    let changed = std::fs::read_to_string("/proc/self/status")
+    // In one read: this happens at every start of a program.
+    let mut status = [0; 4096];
+    let changed = std::fs::File::open("/proc/self/status")
+        .and_then(|mut file| io::Read::read(&mut file, &mut status))
         .ok()
-        .and_then(|status| changed_signals(&status))
+        .and_then(|n| changed_signals(&String::from_utf8_lossy(status.get(..n)?)))
         .unwrap_or(u64::MAX);
     for signal in 1..=LAST_SIGNAL {
         let fixed = signal == libc::SIGKILL || signal == libc::SIGSTOP;
