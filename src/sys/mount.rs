@@ -261,3 +261,6 @@ fn is_missing(error: &io::Error) -> bool {
 fn c_string(text: &OsStr) -> io::Result<CString> {
     CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL.into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,3 +136,6 @@ pub fn copy_selected(
 ) -> io::Result<CopyStats> {
     tree::Copier::new(to, target.as_ref(), options).run(from, source.as_ref(), select)
 }
+
+#[cfg(test)]
+mod tests;
