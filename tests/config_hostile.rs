@@ -14,7 +14,10 @@ use proptest::prelude::*;
 /// Reads a text and says what is wrong with it.
 fn read(bytes: &[u8]) -> Result<(), String> {
     let document = Document::parse_bytes("hostile.yaml", bytes);
-    document.check(&CONFIG).map(drop).map_err(|problems| problems.to_string())
+    document
+        .check(&CONFIG)
+        .map(drop)
+        .map_err(|problems| problems.to_string())
 }
 
 fn cases() -> ProptestConfig {
@@ -27,10 +30,69 @@ fn cases() -> ProptestConfig {
 
 /// Pieces that matter to the parser.
 const PIECES: [&str; 64] = [
-    "a", "b: ", "c:", "key", ": ", ":", "- ", "-", "--", "---", "...", "..", ".", "\n", "\n", "\n  ", "\n    ", "\n ",
-    " ", "  ", "\t", "[", "]", "{", "}", ",", ", ", "!T", "!T ", "!*Include x", "!*Unpack ", "!", "&a", "&a ", "*a",
-    "*a ", "<<: ", "\"", "'", "''", "\\", "\"x\\\\\"", "\"\\x41\"", "|", ">", "|-\n", "|2\n", ">+\n", "| #c\n", "# c\n",
-    "#", "%", "@", "?", "? ", "~", "null", "\u{e4}", "\u{20ac}", "\r\n", "commands:", "containers:\n  a:\n", "run: ",
+    "a",
+    "b: ",
+    "c:",
+    "key",
+    ": ",
+    ":",
+    "- ",
+    "-",
+    "--",
+    "---",
+    "...",
+    "..",
+    ".",
+    "\n",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "\n ",
+    " ",
+    "  ",
+    "\t",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ", ",
+    "!T",
+    "!T ",
+    "!*Include x",
+    "!*Unpack ",
+    "!",
+    "&a",
+    "&a ",
+    "*a",
+    "*a ",
+    "<<: ",
+    "\"",
+    "'",
+    "''",
+    "\\",
+    "\"x\\\\\"",
+    "\"\\x41\"",
+    "|",
+    ">",
+    "|-\n",
+    "|2\n",
+    ">+\n",
+    "| #c\n",
+    "# c\n",
+    "#",
+    "%",
+    "@",
+    "?",
+    "? ",
+    "~",
+    "null",
+    "\u{e4}",
+    "\u{20ac}",
+    "\r\n",
+    "commands:",
+    "containers:\n  a:\n",
+    "run: ",
     "!Command ",
 ];
 
@@ -96,7 +158,11 @@ fn the_sound_file_is_sound() {
 fn refused(text: &str) -> String {
     let start = Instant::now();
     let error = read(text.as_bytes()).expect_err("a hostile text is refused");
-    assert!(start.elapsed() < Duration::from_secs(10), "took {:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "took {:?}",
+        start.elapsed()
+    );
     error.chars().take(400).collect()
 }
 
@@ -129,14 +195,23 @@ fn alias_bombs_are_refused() {
     for i in 1..5000 {
         chain.push_str(&format!("a{i}: &a{i} [*a{}]\n", i - 1));
     }
-    let nested = format!("x: {}y{}", (0..90).map(|i| format!("&a{i} [")).collect::<String>(), "]".repeat(90));
+    let nested = format!(
+        "x: {}y{}",
+        (0..90).map(|i| format!("&a{i} [")).collect::<String>(),
+        "]".repeat(90)
+    );
     for (text, fragment) in [(bomb, "nodes"), (chain, "Nested deeper")] {
         let error = refused(&text);
         assert!(error.contains(fragment), "{error}");
     }
     let error = refused(&nested);
     assert!(error.contains("Keys {\"x\"}"), "{error}");
-    let wide = format!("x: {}{}{}", "&a [".repeat(50), "y, ".repeat(20_000), "]".repeat(50));
+    let wide = format!(
+        "x: {}{}{}",
+        "&a [".repeat(50),
+        "y, ".repeat(20_000),
+        "]".repeat(50)
+    );
     assert!(refused(&wide).contains("nodes"));
 }
 

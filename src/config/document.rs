@@ -73,8 +73,8 @@ impl Document {
         self.problems.list.push(problem);
     }
 
-    /// Compares the document with a table. The value has every key of the table, with underscores; tags have
-    /// become mappings with one key.
+    /// Compares the document with a table. The value has the keys of the table, with underscores and
+    /// defaults, except for those that are not set; tags have become mappings with one key.
     ///
     /// Errors: all problems. The table is consulted only if the text is sound.
     pub fn check(self, kind: &Kind) -> Result<serde_json::Value, Problems> {
