@@ -111,15 +111,24 @@ pub fn fork(ns: Namespaces) -> io::Result<Fork> {
     let old = set_mask(u64::MAX)?;
     let result = clone_process(ns);
     if let Ok(Fork::Child) = result {
-        PARENT.store(if watch.is_some() { 0 } else { parent }, Ordering::Relaxed);
-        PARENT_WATCH.store(watch.map_or(-1, OwnedFd::into_raw_fd), Ordering::Relaxed);
-        close_lifeline();
-        REAPS.store(false, Ordering::Relaxed);
+        let near = watch.is_none();
+        now_child_of(watch);
+        if near {
+            PARENT.store(parent, Ordering::Relaxed);
+        }
         set_mask(0)?;
     } else {
         set_mask(old)?;
     }
     result
+}
+
+/// Bookkeeping of a child in another PID namespace, or of another parent than the one that forked it.
+pub(super) fn now_child_of(watch: Option<OwnedFd>) {
+    PARENT.store(0, Ordering::Relaxed);
+    PARENT_WATCH.store(watch.map_or(-1, OwnedFd::into_raw_fd), Ordering::Relaxed);
+    close_lifeline();
+    REAPS.store(false, Ordering::Relaxed);
 }
 
 /// Clones by the newest call that works.
