@@ -1,16 +1,26 @@
 //! The build steps, one file per step: `build` executes it, `replay` restores its settings when a derived container
 //! starts from the image it made.
 
+mod build_from;
+mod cache_dirs;
 mod cmd;
+mod container;
+mod copy;
+mod depends;
 mod download;
+mod empty_dir;
+mod ensure_dir;
+mod env;
 mod git;
 mod git_describe;
 mod packages;
+mod remove;
 mod run_as;
 mod sh;
 mod sub_config;
 mod tar;
 mod tar_install;
+mod text;
 mod unzip;
 
 use super::builder::Builder;
@@ -24,6 +34,19 @@ pub fn build(b: &mut Builder, step: &Step) -> Result<(), StepError> {
         Step::Cmd(argv) => cmd::build(b, argv),
         Step::RunAs(s) => run_as::build(b, s),
         Step::GitDescribe(s) => git_describe::build(b, s),
+        Step::Env(variables) => {
+            env::build(b, variables);
+            Ok(())
+        }
+        Step::Text(files) => text::build(b, files),
+        Step::Copy(s) => copy::build(b, s),
+        Step::Depends(s) => depends::build(b, s),
+        Step::EnsureDir(path) => ensure_dir::build(b, path),
+        Step::EmptyDir(path) => empty_dir::build(b, path),
+        Step::Remove(path) => remove::build(b, path),
+        Step::CacheDirs(dirs) => cache_dirs::build(b, dirs),
+        Step::Container(name) => container::build(b, name),
+        Step::Build(s) => build_from::build(b, s),
         Step::SubConfig(s) => sub_config::build(b, s),
         Step::Install(list) => packages::install(b, list),
         Step::BuildDeps(list) => packages::build_deps(b, list),
@@ -41,6 +64,13 @@ pub fn build(b: &mut Builder, step: &Step) -> Result<(), StepError> {
 /// Restores what a step of the base container means for later steps, without doing its work again.
 pub fn replay(b: &mut Builder, step: &Step) -> Result<(), StepError> {
     match step {
+        Step::Env(..)
+        | Step::EnsureDir(..)
+        | Step::EmptyDir(..)
+        | Step::Remove(..)
+        | Step::CacheDirs(..)
+        | Step::Depends(..) => build(b, step),
+        Step::Container(name) => container::replay(b, name),
         Step::SubConfig(s) => sub_config::replay(b, s),
         Step::Install(list) => packages::replay_install(b, list),
         _ => Ok(()),
