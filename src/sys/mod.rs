@@ -13,7 +13,6 @@ pub mod path;
 pub mod poll;
 pub mod process;
 pub mod seccomp;
-pub mod sibling;
 pub mod tty;
 pub mod user;
 mod wait;

@@ -45,26 +45,6 @@ pub struct Running {
 }
 
 impl Running {
-    /// A first process whose link's other end is `link`.
-    pub fn new(process: &Process, child: Child, link: Link) -> Running {
-        Running {
-            child,
-            link: Some(link),
-            status: None,
-            direct: process.pid1 == Pid1Mode::exec,
-        }
-    }
-
-    /// A process that could not be started.
-    pub fn absent() -> Running {
-        Running {
-            child: Child { pid: 0, pidfd: None },
-            link: None,
-            status: None,
-            direct: false,
-        }
-    }
-
     /// Process id of the container's first process on the host.
     pub fn pid(&self) -> i32 {
         self.child.pid
@@ -114,7 +94,8 @@ impl Launcher {
             process::fork(namespaces).map_err(|e| namespaces_refused("Can't create user namespace", &e))?;
         let Fork::Parent(child) = fork else {
             drop(ours);
-            self.become_first(process, theirs);
+            let code = catch_unwind(AssertUnwindSafe(|| wrapper::run(process, theirs, &self.terminal)));
+            process::exit_now(code.unwrap_or(exit::SETUP).into());
         };
         drop(theirs);
         let begun = process.maps.write(child.pid).and_then(|()| {
@@ -127,13 +108,12 @@ impl Launcher {
             let _ = process::wait(Some(child.pid), WaitOptions::default());
             return Err(e);
         }
-        Ok(Running::new(process, child, ours))
-    }
-
-    /// In a forked child: its life as first process of a container. It never returns into the launcher's code.
-    pub fn become_first(&self, process: &Process, link: Link) -> ! {
-        let code = catch_unwind(AssertUnwindSafe(|| wrapper::run(process, link, &self.terminal)));
-        process::exit_now(code.unwrap_or(exit::SETUP).into())
+        Ok(Running {
+            child,
+            link: Some(ours),
+            status: None,
+            direct: process.pid1 == Pid1Mode::exec,
+        })
     }
 
     /// Attends to the group until all its children have ended; `running` has the children in the group's order.
@@ -182,7 +162,7 @@ impl Launcher {
     }
 
     /// Reads what first processes have to say.
-    fn reports(&self, group: &mut Group, running: &mut [Running]) {
+    fn reports(&mut self, group: &mut Group, running: &mut [Running]) {
         for index in 0..running.len() {
             while let Some(report) = next_report(running.get_mut(index)) {
                 match report {
@@ -198,7 +178,7 @@ impl Launcher {
     }
 
     /// Reaps first processes; a stop of one that is the command itself is an event too.
-    fn reap(&self, group: &mut Group, running: &mut [Running]) -> io::Result<()> {
+    fn reap(&mut self, group: &mut Group, running: &mut [Running]) -> io::Result<()> {
         let options = WaitOptions {
             nohang: true,
             stopped: true,
@@ -234,15 +214,14 @@ impl Launcher {
         }
     }
 
-    /// Executes what the group decides about an event.
-    pub fn event(&self, group: &mut Group, running: &mut [Running], event: Event) {
+    fn event(&mut self, group: &mut Group, running: &mut [Running], event: Event) {
         let asks_for_terminal = matches!(event, Event::Stopped(..) | Event::Signal(libc::SIGCONT));
         let foreground = asks_for_terminal && self.terminal.is_ours();
         let actions = group.step(event, Instant::now(), foreground);
         self.execute(group, running, actions);
     }
 
-    fn execute(&self, group: &mut Group, running: &mut [Running], actions: Vec<Action>) {
+    fn execute(&mut self, group: &mut Group, running: &mut [Running], actions: Vec<Action>) {
         for action in actions {
             match action {
                 Action::Signal(index, signal) => {
@@ -289,9 +268,6 @@ impl Launcher {
 
 impl Running {
     fn signal(&self, signal: i32) {
-        if self.child.pid == 0 {
-            return;
-        }
         // An error means that it has just ended.
         let to_group = self.direct && signal != libc::SIGTERM && signal != libc::SIGKILL;
         let _ = match &self.child.pidfd {
