@@ -237,7 +237,7 @@ impl<'a> Checker<'a> {
 
     fn structure(&mut self, ast: Ast, structure: &Structure) -> Value {
         let place = self.sources.place(&ast.pos());
-        let mut items = match ast {
+        let items = match ast {
             Ast::Map(_, _, items) => items,
             Ast::Null(_, _, NullKind::Implicit) => BTreeMap::new(),
             Ast::Scalar(pos, _, kind, text) if structure.scalar.is_some() => {
@@ -247,35 +247,39 @@ impl<'a> Checker<'a> {
             _ => return self.invalid(place, "Value must be mapping"),
         };
         let mut values = Map::new();
+        for (name, item) in items {
+            match structure.find(&name) {
+                Some(key) if !values.contains_key(key.name) => {
+                    self.path.push(name);
+                    let value = self.member(item, key);
+                    self.path.pop();
+                    values.insert(key.name.to_string(), value);
+                }
+                _ if name.starts_with('_') => {}
+                known => self.unexpected_key(&name, known, &item, structure, place),
+            }
+        }
         for key in structure.iter() {
-            let item = items.remove(key.name);
-            let item = match item {
-                None if key.name.contains('_') => items.remove(&key.name.replace('_', "-")),
-                other => other,
-            };
-            self.path.push(key.name.to_string());
-            let value = match item {
-                Some(item) => self.member(item, key),
-                None => default_value(&key.default),
-            };
-            self.path.pop();
-            match value {
+            if values.contains_key(key.name) {
+                continue;
+            }
+            match default_value(&key.default) {
+                Some(Value::Null) => {}
                 Some(value) => {
                     values.insert(key.name.to_string(), value);
                 }
                 None => self.missing(key, place),
             }
         }
-        self.unknown_keys(&items, structure, place);
         Value::Object(values)
     }
 
-    fn member(&mut self, item: Ast, key: &Key) -> Option<Value> {
+    fn member(&mut self, item: Ast, key: &Key) -> Value {
         let nullable = matches!(key.default, Default::Null | Default::TextOrNull(_));
         if nullable && is_null(&item) {
-            return Some(Value::Null);
+            return Value::Null;
         }
-        Some(self.check(item, &key.kind))
+        self.check(item, &key.kind)
     }
 
     /// One problem in two lines: the missing key, and the path of the structure in place of an excerpt.
@@ -291,20 +295,25 @@ impl<'a> Checker<'a> {
         self.problems.push(problem);
     }
 
-    fn unknown_keys(&mut self, items: &BTreeMap<String, Ast>, structure: &Structure, place: Place) {
-        for (name, item) in items.iter().filter(|(name, _)| !name.starts_with('_')) {
-            let value = self.sources.place(&item.pos());
-            let place = self.sources.key_place(name, place, value);
-            let mut text = format!("Keys {{{name:?}}} are not expected");
-            let known: Vec<String> = structure.iter().map(|k| k.name.replace('_', "-")).collect();
-            let underscored = name.replace('-', "_");
-            if structure.iter().any(|k| k.name == underscored) {
-                text.push_str(&format!(" (the same key is already given as {underscored:?})"));
-            } else if let Some(close) = closest(name, known.iter().map(String::as_str)) {
-                text.push_str(&format!(" (did you mean {close:?}?)"));
-            }
-            self.invalid(place, text);
+    fn unexpected_key(
+        &mut self,
+        name: &str,
+        known: Option<&Key>,
+        item: &Ast,
+        structure: &Structure,
+        map: Place,
+    ) {
+        let value = self.sources.place(&item.pos());
+        let place = self.sources.key_place(name, map, value);
+        let mut text = format!("Keys {{{name:?}}} are not expected");
+        let keys: Vec<String> = structure.iter().map(|k| k.name.replace('_', "-")).collect();
+        if let Some(key) = known {
+            let other = key.name.replace('_', "-");
+            text.push_str(&format!(" (this is the same key as {other:?})"));
+        } else if let Some(close) = closest(name, keys.iter().map(String::as_str)) {
+            text.push_str(&format!(" (did you mean {close:?}?)"));
         }
+        self.invalid(place, text);
     }
 
     fn tagged(&mut self, ast: Ast, variants: &[Variant], default: Option<&str>) -> Value {

@@ -37,8 +37,13 @@ impl Document {
 
     /// Parses a text; includes are refused. `name` stands for the file in messages.
     pub fn parse(name: &str, text: &str) -> Document {
+        Document::parse_bytes(name, text.as_bytes())
+    }
+
+    /// The same for bytes that may not be text at all.
+    pub fn parse_bytes(name: &str, bytes: &[u8]) -> Document {
         let reader = Reader::default();
-        let tree = reader.read_text(name.to_string(), None, text.as_bytes(), 0);
+        let tree = reader.read_text(name.to_string(), None, bytes, 0);
         reader.finish(tree)
     }
 
@@ -68,8 +73,8 @@ impl Document {
         self.problems.list.push(problem);
     }
 
-    /// Compares the document with a table. The value has every key of the table, with underscores; tags have
-    /// become mappings with one key.
+    /// Compares the document with a table. The value has the keys of the table, with underscores and
+    /// defaults, except for those that are not set; tags have become mappings with one key.
     ///
     /// Errors: all problems. The table is consulted only if the text is sound.
     pub fn check(self, kind: &Kind) -> Result<serde_json::Value, Problems> {
@@ -287,7 +292,10 @@ pub fn plain_relative(path: &Path) -> Option<PathBuf> {
 /// The bytes of a regular file of at most [`guard::MAX_SIZE`], one more if it is longer.
 fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
-    let file = std::fs::File::open(path)?;
+    use std::os::unix::fs::OpenOptionsExt;
+    // Without blocking, in case that it is a pipe.
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(std::io::Error::other("not a regular file"));

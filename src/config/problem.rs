@@ -101,11 +101,21 @@ impl Problems {
         let Some(line) = self.sources.get(place.source).and_then(|s| s.line(place.line)) else {
             return Ok(());
         };
-        let before = line.chars().take(place.column.saturating_sub(1));
+        if line.trim().is_empty() {
+            return Ok(());
+        }
+        let column = place.column.saturating_sub(1);
+        // Of a long line only the surroundings.
+        let skip = if column < WIDTH { 0 } else { column - WIDTH / 2 };
+        let visible: String = line.chars().skip(skip).take(WIDTH + WIDTH / 4).collect();
+        let before = visible.chars().take(column - skip);
         let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        write!(f, "\n    {}\n    {indent}^", shown(line))
+        write!(f, "\n    {}\n    {indent}^", shown(&visible))
     }
 }
+
+/// Most characters of a source line before the caret.
+const WIDTH: usize = 160;
 
 /// The line for a terminal: no control characters.
 fn shown(line: &str) -> String {

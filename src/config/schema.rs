@@ -137,6 +137,15 @@ impl Structure {
     pub fn iter(&self) -> impl Iterator<Item = &'static Key> {
         self.keys.iter().flat_map(|group| group.iter())
     }
+
+    /// The key that is written as `name`, with dashes or underscores.
+    pub fn find(&self, name: &str) -> Option<&'static Key> {
+        let same = |key: &&Key| {
+            let bytes = key.name.bytes().zip(name.bytes());
+            key.name.len() == name.len() && bytes.into_iter().all(|(k, n)| k == n || (k == b'_' && n == b'-'))
+        };
+        self.iter().find(same)
+    }
 }
 
 /// A key that has to be there.

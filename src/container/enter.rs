@@ -229,16 +229,18 @@ impl Builder {
                 write,
                 create,
             } => {
-                if *create {
-                    self.make_target(target)?;
-                }
-                match (source, input) {
-                    (Source::Root(path), _) => {
-                        let fd = root.open_with(path, OFlag::O_PATH, 0)?;
-                        mount::bind(fd.as_fd(), root, target, false, access(*write))
+                let (fd, recursive) = match (source, input) {
+                    (Source::Root(path), _) => (root.open_with(path, OFlag::O_PATH, 0)?, false),
+                    (_, Input::Path(fd)) => (fd, true),
+                    _ => return Err(io::ErrorKind::InvalidInput.into()),
+                };
+                let bind = || mount::bind(fd.as_fd(), root, target, recursive, access(*write));
+                match bind() {
+                    Err(e) if *create && e.kind() == io::ErrorKind::NotFound => {
+                        self.make_target(target)?;
+                        bind()
                     }
-                    (_, Input::Path(fd)) => mount::bind(fd.as_fd(), root, target, true, access(*write)),
-                    _ => Err(io::ErrorKind::InvalidInput.into()),
+                    result => result,
                 }
             }
             Op::Tmpfs {
@@ -263,10 +265,6 @@ impl Builder {
 
     /// An empty file where nothing is.
     fn make_target(&self, target: &Path) -> io::Result<()> {
-        match self.root.open_with(target, OFlag::O_PATH, 0) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            result => return result.map(drop),
-        }
         if let Some(parent) = target.parent() {
             self.root.mkdir_all(parent, 0o755)?;
         }
@@ -362,8 +360,8 @@ impl Builder {
             return Ok(());
         };
         let (dir, name) = self.beside(path)?;
-        dir.create_new(name, 0o666)?;
-        mount::bind(source.as_fd(), dir, name, false, Flags::empty())
+        let target = dir.create_new(name, 0o666)?;
+        mount::bind_file(source.as_fd(), target.as_fd())
     }
 
     /// The directory of `path` and the name in it. Only for entries that are made, hence no links.

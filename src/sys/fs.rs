@@ -4,13 +4,15 @@
 //! can lead out, overflow the stack or exceed the kernel's limit on paths.
 
 mod copy;
-mod descent;
+pub(in crate::sys) mod descent;
 mod lock;
 mod remove;
 mod replace;
 pub mod xattr;
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 pub use copy::{copy_selected, copy_tree, CopyOptions, CopyStats, Method, Mode, Select, Verdict};
@@ -150,13 +152,23 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
     Ok(s.blocks_available().saturating_mul(block))
 }
 
-/// An error of the same kind whose text says what was done to which file.
+/// An error of the same kind whose text says what was done to which file; of a very long path only the end.
 fn explain(error: io::Error, verb: &str, path: &Path) -> io::Error {
-    io::Error::new(error.kind(), format!("{verb} {path:?}: {error}"))
+    const SHOWN: usize = 300;
+    let bytes = path.as_os_str().as_bytes();
+    let text = match bytes
+        .len()
+        .checked_sub(SHOWN)
+        .and_then(|start| bytes.get(start..))
+    {
+        Some(end) => format!("{verb} …{:?}: {error}", OsStr::from_bytes(end)),
+        None => format!("{verb} {path:?}: {error}"),
+    };
+    io::Error::new(error.kind(), text)
 }
 
 /// Directory and last component of a path of the host, for calls that take an open directory.
-fn split(path: &Path) -> io::Result<(super::path::Root, &std::ffi::OsStr)> {
+fn split(path: &Path) -> io::Result<(super::path::Root, &OsStr)> {
     let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "the path names no file");
     let name = path.file_name().ok_or_else(invalid)?;
     let parent = match path.parent() {

@@ -13,6 +13,7 @@ pub mod path;
 pub mod poll;
 pub mod process;
 pub mod seccomp;
+pub mod sibling;
 pub mod tty;
 pub mod user;
 mod wait;

@@ -95,6 +95,20 @@ pub fn bind(
     }
 }
 
+/// Binds the file `source` is open on onto the file `target` is open on; without anything mounted on it.
+pub fn bind_file(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+    match call::open_tree(source, false) {
+        Err(e) if is_missing(&e) => call::mount(
+            Some(&at::handle(source)),
+            &at::handle(target),
+            None,
+            libc::MS_BIND,
+            None,
+        ),
+        tree => call::move_mount(tree?.as_fd(), target),
+    }
+}
+
 /// A private copy of a mounted directory that is attached nowhere; `None` where the kernel cannot (Linux < 5.2).
 pub fn clone_tree(source: BorrowedFd<'_>, recursive: bool) -> io::Result<Option<OwnedFd>> {
     match call::open_tree(source, recursive) {
@@ -247,3 +261,6 @@ fn is_missing(error: &io::Error) -> bool {
 fn c_string(text: &OsStr) -> io::Result<CString> {
     CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL.into())
 }
+
+#[cfg(test)]
+mod tests;

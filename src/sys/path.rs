@@ -348,3 +348,6 @@ fn regular(fd: OwnedFd) -> io::Result<File> {
 fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,15 +111,24 @@ pub fn fork(ns: Namespaces) -> io::Result<Fork> {
     let old = set_mask(u64::MAX)?;
     let result = clone_process(ns);
     if let Ok(Fork::Child) = result {
-        PARENT.store(if watch.is_some() { 0 } else { parent }, Ordering::Relaxed);
-        PARENT_WATCH.store(watch.map_or(-1, OwnedFd::into_raw_fd), Ordering::Relaxed);
-        close_lifeline();
-        REAPS.store(false, Ordering::Relaxed);
+        let near = watch.is_none();
+        now_child_of(watch);
+        if near {
+            PARENT.store(parent, Ordering::Relaxed);
+        }
         set_mask(0)?;
     } else {
         set_mask(old)?;
     }
     result
+}
+
+/// Bookkeeping of a child in another PID namespace, or of another parent than the one that forked it.
+pub(super) fn now_child_of(watch: Option<OwnedFd>) {
+    PARENT.store(0, Ordering::Relaxed);
+    PARENT_WATCH.store(watch.map_or(-1, OwnedFd::into_raw_fd), Ordering::Relaxed);
+    close_lifeline();
+    REAPS.store(false, Ordering::Relaxed);
 }
 
 /// Clones by the newest call that works.
@@ -386,9 +395,12 @@ pub fn set_process_group(pid: i32, pgid: i32) -> io::Result<()> {
 /// Gives every signal its default action and empties the mask, so that the program to be executed starts as from
 /// a login shell (Rust's runtime ignores SIGPIPE, callers may ignore more).
 pub fn reset_signals() -> io::Result<()> {
-    let changed = std::fs::read_to_string("/proc/self/status")
+    // In one read: this happens at every start of a program.
+    let mut status = [0; 4096];
+    let changed = std::fs::File::open("/proc/self/status")
+        .and_then(|mut file| io::Read::read(&mut file, &mut status))
         .ok()
-        .and_then(|status| changed_signals(&status))
+        .and_then(|n| changed_signals(&String::from_utf8_lossy(status.get(..n)?)))
         .unwrap_or(u64::MAX);
     for signal in 1..=LAST_SIGNAL {
         let fixed = signal == libc::SIGKILL || signal == libc::SIGSTOP;

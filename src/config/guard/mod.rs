@@ -1,12 +1,31 @@
 //! What stands between a user's text and quire: refuses what would make quire abort and rewrites what it lacks.
+//!
+//! quire recurses along the nesting of a document, copies a node for every anchor and alias, and takes some broken
+//! texts for impossible (it panics at an unclosed bracket, at a line of a literal block that is indented less than
+//! the first). So [`scan`] follows quire's own tokenizer, character by character, and refuses such texts with an
+//! ordinary message; [`count`] bounds depth and size with aliases expanded, without expanding them.
+//!
+//! On the way scalars that quire cannot read (folded and indicated blocks, doubled quotes, numeric escapes) are
+//! decoded here and replaced by a quoted placeholder, which [`Scalars`] resolves in quire's tree. Every line stays
+//! where it is, and [`Shift`]s lead from the columns of the rewritten text back to the original.
 
-use quire::ast::Ast;
+mod block;
+mod count;
+mod quoted;
+mod scalars;
+mod scan;
 
 use super::problem::Stage;
 use super::source::Shift;
 
+pub use scalars::Scalars;
+
 /// Largest file, in bytes.
 pub const MAX_SIZE: usize = 1 << 20;
+/// Deepest nesting, counting block levels and brackets.
+pub const MAX_DEPTH: usize = 100;
+/// Most tokens of one file, aliases expanded.
+pub const MAX_NODES: usize = 300_000;
 
 /// Why a text is not given to quire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,28 +59,78 @@ pub struct Guarded {
     pub refusal: Option<Refusal>,
 }
 
-/// Values that stand in the rewritten text as placeholders.
-#[derive(Debug, Default)]
-pub struct Scalars {}
-
-impl Scalars {
-    /// The value of a scalar of the rewritten text.
-    pub fn text(&self, text: &str) -> String {
-        text.to_string()
+/// Checks and rewrites the bytes of a file.
+pub fn guard(bytes: &[u8]) -> Guarded {
+    let (original, refusal) = normalise(bytes);
+    let refused = |original: String, refusal: Refusal| Guarded {
+        original,
+        refusal: Some(refusal),
+        ..Guarded::default()
+    };
+    if let Some(refusal) = refusal.or_else(|| unprintable(&original)) {
+        return refused(original, refusal);
     }
-
-    /// Puts the values in place of their placeholders.
-    pub fn restore(&self, tree: Ast) -> Ast {
-        tree
+    let scanned = match scan::scan(&original) {
+        Ok(scanned) => scanned,
+        Err(refusal) => return refused(original, refusal),
+    };
+    match count::count(&original, &scanned.tokens) {
+        Ok(total) => Guarded {
+            text: scanned.text,
+            shifts: scanned.shifts,
+            scalars: scanned.scalars,
+            nodes: total.nodes,
+            depth: total.depth,
+            original,
+            refusal: None,
+        },
+        Err(refusal) => refused(original, refusal),
     }
 }
 
-/// Checks and rewrites the bytes of a file.
-pub fn guard(bytes: &[u8]) -> Guarded {
-    let original = String::from_utf8_lossy(bytes).into_owned();
-    Guarded {
-        text: original.clone(),
-        original,
-        ..Guarded::default()
+/// The text without byte order mark and with line ends `\n`.
+fn normalise(bytes: &[u8]) -> (String, Option<Refusal>) {
+    if bytes.len() > MAX_SIZE {
+        let text = format!("the file is larger than {} KiB", MAX_SIZE / 1024);
+        return (String::new(), Some(refusal(Stage::Tokenizer, 1, 1, text)));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let (text, bad) = match std::str::from_utf8(bytes) {
+        Ok(text) => (text.to_string(), None),
+        Err(e) => (String::from_utf8_lossy(bytes).into_owned(), Some(e.valid_up_to())),
+    };
+    let refusal = bad.map(|offset| {
+        let before = text.get(..offset).unwrap_or("");
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        refusal(Stage::Tokenizer, line, column, "the file is not valid UTF-8")
+    });
+    if !text.contains('\r') {
+        return (text, refusal);
+    }
+    (text.replace("\r\n", "\n").replace('\r', "\n"), refusal)
+}
+
+/// The first character that YAML does not allow. The mark of [`Scalars`] is a noncharacter and refused as well.
+fn unprintable(text: &str) -> Option<Refusal> {
+    let allowed = |c: char| match c {
+        '\t' | '\n' | '\u{85}' => true,
+        scalars::MARK | '\u{fffe}' | '\u{ffff}' => false,
+        c => !c.is_control(),
+    };
+    let (offset, bad) = text.char_indices().find(|(_, c)| !allowed(*c))?;
+    let before = text.get(..offset).unwrap_or("");
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    let message = format!("Unacceptable character U+{:04X}", u32::from(bad));
+    Some(refusal(Stage::Tokenizer, line, column, message))
+}
+
+fn refusal(stage: Stage, line: usize, column: usize, text: impl Into<String>) -> Refusal {
+    Refusal {
+        stage,
+        line,
+        column,
+        text: text.into(),
     }
 }

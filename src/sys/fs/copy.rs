@@ -53,6 +53,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Neither the entry nor anything below it.
+    pub const NONE: Verdict = Verdict {
+        select: false,
+        descend: false,
+    };
     /// The whole tree.
     pub const ALL: Verdict = Verdict {
         select: true,
@@ -74,8 +79,11 @@ pub struct CopyOptions {
     pub uid: Option<u32>,
     /// Group of all copies, else the original's.
     pub gid: Option<u32>,
-    /// Count instead of failing when the owner cannot be set (a user namespace with a single id).
+    /// Count instead of failing when the owner cannot be set (a user namespace with few ids). Setuid and setgid bits
+    /// of such a copy are dropped, since they were meant for somebody else.
     pub tolerate_owner: bool,
+    /// Directories that exist already get the original's attributes too, instead of keeping their own.
+    pub take_over_directories: bool,
     /// Access and modification time of regular files; `None` keeps those of everything.
     pub times: Option<Time>,
     /// Leave extended attributes behind.
@@ -111,7 +119,7 @@ pub struct CopyStats {
 
 /// Copies `source` below `from` to `target` below `to`: a file or link becomes `target`, a directory is merged into it.
 ///
-/// The parent of `target` must exist. Existing directories keep owner, mode and times (a link to a directory counts as
+/// The parent of `target` must exist. Existing directories keep owner, mode and times unless the options say otherwise (a link to a directory counts as
 /// one, as long as it stays inside `to`); other entries are replaced. A link at `source` is copied as a link. Entries
 /// come in the byte order of their names. Errors say which entry it was, relative to `source`.
 pub fn copy_tree(
@@ -136,3 +144,6 @@ pub fn copy_selected(
 ) -> io::Result<CopyStats> {
     tree::Copier::new(to, target.as_ref(), options).run(from, source.as_ref(), select)
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,11 +24,34 @@ struct Level {
     fd: Option<OwnedFd>,
     /// Device and inode: proves that `..` led back to it.
     id: (u64, u64),
-    /// `..` of the level below leads elsewhere, so that this one stays open.
+    /// Stays open: the top, or `..` of the level below leads elsewhere.
     pinned: bool,
 }
 
 impl Descent {
+    /// Begins in a directory to which [`Descent::leave_to_top`] can return at any time.
+    pub fn from_top(top: BorrowedFd<'_>) -> io::Result<Descent> {
+        let mut descent = Descent::default();
+        descent.enter(top.try_clone_to_owned()?)?;
+        if let Some(level) = descent.levels.last_mut() {
+            level.pinned = true;
+        }
+        Ok(descent)
+    }
+
+    /// Goes back to the directory of [`Descent::from_top`].
+    pub fn leave_to_top(&mut self) {
+        self.levels.truncate(1);
+    }
+
+    /// Goes back up by one, but never above the top.
+    pub fn leave_below_top(&mut self) -> io::Result<()> {
+        match self.depth() {
+            0 | 1 => Ok(()),
+            _ => self.leave(),
+        }
+    }
+
     /// Goes down into an open directory.
     pub fn enter(&mut self, fd: OwnedFd) -> io::Result<()> {
         let stat = at::fstat(fd.as_fd())?;

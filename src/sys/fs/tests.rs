@@ -22,3 +22,21 @@ impl Drop for Temp {
         let _ = super::remove_tree(&self.0);
     }
 }
+
+/// Runs the body of the test `name` of `module` (as `module_path!()` tells) in a process of its own: this program is
+/// started again for that test alone. For what changes a process for good: namespaces, limits, filters, ids.
+pub(crate) fn isolated(module: &str, name: &str, body: impl FnOnce()) {
+    const MARK: &str = "ORCHESTRATION_ISOLATED_TEST";
+    let (_, module) = module.split_once("::").unwrap();
+    let test = format!("{module}::{name}");
+    if std::env::var(MARK).is_ok_and(|mark| mark == test) {
+        return body();
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &test, "--test-threads=1", "--nocapture"])
+        .env(MARK, &test)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}

@@ -99,7 +99,8 @@ fn current_flags(fd: BorrowedFd<'_>) -> io::Result<u64> {
 /// Opens the tops of all mounts below the mount `top`. Ones hidden by a later mount cannot be reached by anybody and
 /// are left out.
 fn mounts_below(top: u64) -> io::Result<Vec<OwnedFd>> {
-    let text = std::fs::read("/proc/self/mountinfo")?;
+    // Namespaces belong to threads.
+    let text = std::fs::read("/proc/thread-self/mountinfo")?;
     let mut found = Vec::new();
     for (id, path) in descendants(&text, top) {
         let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::sys::at;
+use crate::sys::fs::descent::Descent;
 use crate::sys::fs::Kind;
 
 /// Links followed in one resolution, as in the kernel (`MAXSYMLINKS`).
@@ -26,46 +27,41 @@ pub fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlag, mode: u32) -> io::R
     }
     let exclusive = flags.contains(OFlag::O_CREAT | OFlag::O_EXCL);
     let mut walk = Walk {
-        root,
-        stack: Vec::new(),
+        stack: Descent::from_top(root)?,
         rest: Vec::new(),
         links: 0,
         follow_last: !flags.contains(OFlag::O_NOFOLLOW) && !exclusive,
+        creates: flags.contains(OFlag::O_CREAT),
     };
     walk.push(bytes);
     let name = walk.run()?;
-    let creates = flags.contains(OFlag::O_CREAT);
     match name {
-        Some(name) => at::open(walk.here(), &name, flags, mode),
-        None if creates && flags.contains(OFlag::O_EXCL) => Err(Errno::EEXIST.into()),
-        None if creates => Err(Errno::EISDIR.into()),
-        None => at::open(walk.here(), OsStr::new("."), flags, mode),
+        Some(name) => at::open(walk.stack.here()?, &name, flags, mode),
+        None if exclusive => Err(Errno::EEXIST.into()),
+        None if walk.creates => Err(Errno::EISDIR.into()),
+        None => at::open(walk.stack.here()?, OsStr::new("."), flags, mode),
     }
 }
 
-struct Walk<'a> {
-    root: BorrowedFd<'a>,
-    /// Directories from below the root to the current one.
-    stack: Vec<OwnedFd>,
+struct Walk {
+    /// Directories from the root to the current one.
+    stack: Descent,
     /// Components to come, the next one last.
     rest: Vec<OsString>,
     links: u32,
     follow_last: bool,
+    creates: bool,
 }
 
-impl Walk<'_> {
-    fn here(&self) -> BorrowedFd<'_> {
-        self.stack.last().map_or(self.root, |fd| fd.as_fd())
-    }
-
+impl Walk {
     /// Puts the components of a path or of a link's text before the remaining ones.
     fn push(&mut self, text: &[u8]) {
         if text.first() == Some(&b'/') {
-            self.stack.clear();
+            self.stack.leave_to_top();
         }
-        // A closing slash demands a directory, as a closing dot does.
+        // An empty last component stands for a closing slash: it demands a directory.
         if text.ends_with(b"/") {
-            self.rest.push(OsString::from("."));
+            self.rest.push(OsString::new());
         }
         let parts = text.split(|b| *b == b'/').filter(|part| !part.is_empty());
         let parts: Vec<_> = parts.map(|part| OsStr::from_bytes(part).to_os_string()).collect();
@@ -75,18 +71,21 @@ impl Walk<'_> {
     /// Walks until one name is left that is no link to follow, and returns it; `None` when it ends in a directory.
     fn run(&mut self) -> io::Result<Option<OsString>> {
         while let Some(part) = self.rest.pop() {
-            if part == "." {
+            if part == "." || part.is_empty() {
                 continue;
             }
             if part == ".." {
-                self.stack.pop();
+                self.stack.leave_below_top()?;
                 continue;
+            }
+            if self.creates && matches!(self.rest.as_slice(), [slash] if slash.is_empty()) {
+                return Err(Errno::EISDIR.into());
             }
             let last = self.rest.is_empty();
             if last && !self.follow_last {
                 return Ok(Some(part));
             }
-            let entry = match at::open(self.here(), &part, OFlag::O_PATH, 0) {
+            let entry = match at::open(self.stack.here()?, &part, OFlag::O_PATH, 0) {
                 // Perhaps it is to be created.
                 Err(e) if last && e.kind() == io::ErrorKind::NotFound => return Ok(Some(part)),
                 entry => entry?,
@@ -94,7 +93,7 @@ impl Walk<'_> {
             match at::fstat(entry.as_fd())?.kind() {
                 Kind::Symlink => self.follow(&entry)?,
                 _ if last => return Ok(Some(part)),
-                Kind::Dir => self.stack.push(entry),
+                Kind::Dir => self.stack.enter(entry)?,
                 _ => return Err(Errno::ENOTDIR.into()),
             }
         }

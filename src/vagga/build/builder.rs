@@ -227,14 +227,18 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// The root of the image of a container that this one is built from.
-    pub fn image_root(&self, container: &str) -> Result<PathBuf, StepError> {
+    /// The image of a container that this one is built from.
+    pub fn image(&self, container: &str) -> Result<Image, StepError> {
         self.images
             .get(container)
             .cloned()
             .or_else(|| self.storage.current(container))
-            .map(|image| image.root())
             .ok_or_else(|| StepError::new(format!("container {container:?} is not built")))
+    }
+
+    /// The root of such an image.
+    pub fn image_root(&self, container: &str) -> Result<PathBuf, StepError> {
+        self.image(container).map(|image| image.root())
     }
 
     /// Detaches everything that was mounted in the root.

@@ -23,6 +23,11 @@ use crate::vagga::project::Project;
 use crate::vagga::storage::Storage;
 use crate::vagga::version;
 
+/// Column of explanations in the help.
+const COLUMN: usize = 24;
+/// Width of the help.
+const WIDTH: usize = 79;
+
 /// Runs a built-in command.
 pub fn run(builtin: &'static BuiltIn, globals: &Globals, args: &[String]) -> Result<u8, Failure> {
     match builtin.job {
@@ -248,11 +253,27 @@ fn complete(args: &[String]) -> Result<u8, Failure> {
     output::out(&completion::candidates(&config, args))
 }
 
-/// The built-in commands, for the end of `--help`.
+/// The built-in commands, for the end of `--help`, in the layout of the options.
 pub fn summary() -> String {
     let mut text = "\nBuilt-in commands (each has --help):\n".to_string();
     for builtin in builtins::ALL {
-        text.push_str(&format!("  {:21} {}\n", builtin.name, builtin.describe()));
+        let mut line = format!("  {:21}", builtin.name);
+        if line.len() > COLUMN {
+            text.push_str(&line);
+            text.push('\n');
+            line = " ".repeat(COLUMN - 1);
+        }
+        for word in builtin.describe().split(' ') {
+            if line.len() + 1 + word.len() > WIDTH {
+                text.push_str(&line);
+                text.push('\n');
+                line = " ".repeat(COLUMN - 1);
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        text.push_str(&line);
+        text.push('\n');
     }
     text
 }
@@ -309,6 +330,10 @@ mod tests {
                 );
             }
         }
-        assert!(all.contains("_pack_image           Pack the image of a container into an archive (not available in this version)"));
+        assert!(all.contains(concat!(
+            "\n  _pack_image           Pack the image of a container into an archive (not\n",
+            "                        available in this version)\n"
+        )));
+        assert!(all.lines().all(|l| l.len() <= WIDTH), "{all}");
     }
 }

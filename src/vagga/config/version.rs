@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn documented_order() {
         let ascending = [
-            "v0.4.0-rc1",
+            "v0.4.0-rc",
             "0.4.0",
             "v0.4.1-dev",
             "v0.4.1-gfba00d7",

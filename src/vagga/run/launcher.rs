@@ -45,6 +45,26 @@ pub struct Running {
 }
 
 impl Running {
+    /// A first process whose link's other end is `link`.
+    pub fn new(process: &Process, child: Child, link: Link) -> Running {
+        Running {
+            child,
+            link: Some(link),
+            status: None,
+            direct: process.pid1 == Pid1Mode::exec,
+        }
+    }
+
+    /// A process that could not be started.
+    pub fn absent() -> Running {
+        Running {
+            child: Child { pid: 0, pidfd: None },
+            link: None,
+            status: None,
+            direct: false,
+        }
+    }
+
     /// Process id of the container's first process on the host.
     pub fn pid(&self) -> i32 {
         self.child.pid
@@ -94,8 +114,7 @@ impl Launcher {
             process::fork(namespaces).map_err(|e| namespaces_refused("Can't create user namespace", &e))?;
         let Fork::Parent(child) = fork else {
             drop(ours);
-            let code = catch_unwind(AssertUnwindSafe(|| wrapper::run(process, theirs, &self.terminal)));
-            process::exit_now(code.unwrap_or(exit::SETUP).into());
+            self.become_first(process, theirs);
         };
         drop(theirs);
         let begun = process.maps.write(child.pid).and_then(|()| {
@@ -108,12 +127,13 @@ impl Launcher {
             let _ = process::wait(Some(child.pid), WaitOptions::default());
             return Err(e);
         }
-        Ok(Running {
-            child,
-            link: Some(ours),
-            status: None,
-            direct: process.pid1 == Pid1Mode::exec,
-        })
+        Ok(Running::new(process, child, ours))
+    }
+
+    /// In a forked child: its life as first process of a container. It never returns into the launcher's code.
+    pub fn become_first(&self, process: &Process, link: Link) -> ! {
+        let code = catch_unwind(AssertUnwindSafe(|| wrapper::run(process, link, &self.terminal)));
+        process::exit_now(code.unwrap_or(exit::SETUP).into())
     }
 
     /// Attends to the group until all its children have ended; `running` has the children in the group's order.
@@ -162,7 +182,7 @@ impl Launcher {
     }
 
     /// Reads what first processes have to say.
-    fn reports(&mut self, group: &mut Group, running: &mut [Running]) {
+    fn reports(&self, group: &mut Group, running: &mut [Running]) {
         for index in 0..running.len() {
             while let Some(report) = next_report(running.get_mut(index)) {
                 match report {
@@ -178,7 +198,7 @@ impl Launcher {
     }
 
     /// Reaps first processes; a stop of one that is the command itself is an event too.
-    fn reap(&mut self, group: &mut Group, running: &mut [Running]) -> io::Result<()> {
+    fn reap(&self, group: &mut Group, running: &mut [Running]) -> io::Result<()> {
         let options = WaitOptions {
             nohang: true,
             stopped: true,
@@ -214,14 +234,15 @@ impl Launcher {
         }
     }
 
-    fn event(&mut self, group: &mut Group, running: &mut [Running], event: Event) {
+    /// Executes what the group decides about an event.
+    pub fn event(&self, group: &mut Group, running: &mut [Running], event: Event) {
         let asks_for_terminal = matches!(event, Event::Stopped(..) | Event::Signal(libc::SIGCONT));
         let foreground = asks_for_terminal && self.terminal.is_ours();
         let actions = group.step(event, Instant::now(), foreground);
         self.execute(group, running, actions);
     }
 
-    fn execute(&mut self, group: &mut Group, running: &mut [Running], actions: Vec<Action>) {
+    fn execute(&self, group: &mut Group, running: &mut [Running], actions: Vec<Action>) {
         for action in actions {
             match action {
                 Action::Signal(index, signal) => {
@@ -268,6 +289,9 @@ impl Launcher {
 
 impl Running {
     fn signal(&self, signal: i32) {
+        if self.child.pid == 0 {
+            return;
+        }
         // An error means that it has just ended.
         let to_group = self.direct && signal != libc::SIGTERM && signal != libc::SIGKILL;
         let _ = match &self.child.pidfd {

@@ -8,6 +8,7 @@ pub mod environ;
 pub mod environ_file;
 pub mod group;
 pub mod inotify;
+pub mod isolated;
 pub mod launcher;
 pub mod link;
 pub mod persistent;

@@ -147,6 +147,7 @@ mod tests {
             let e = prepare(&s, &volume(name, None), None).unwrap_err();
             assert!(e.message.contains("plain file name"), "{name}: {e}");
         }
+        fs::create_dir(s.base.join(".volumes")).unwrap();
         std::os::unix::fs::symlink("/etc", s.base.join(".volumes/l")).unwrap();
         prepare(&s, &volume("l", None), None).unwrap_err();
     }

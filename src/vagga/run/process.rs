@@ -97,7 +97,8 @@ impl Context<'_> {
         let image = self.image(&info.container)?;
         let maps = ids::maps_for(&container.uids, &container.gids)?;
         let ids = command_ids(info, &maps)?;
-        let guard = is_host_root();
+        // Root inside may then be the real root of the host, who needs no capability to change it through procfs.
+        let guard = nix::unistd::geteuid().is_root();
         let chores = RefCell::new(Vec::new());
         let fillings = RefCell::new(Vec::new());
         let ops = self.operations(container, info, guard, &chores, &fillings)?;
@@ -239,7 +240,11 @@ impl Context<'_> {
     }
 
     fn work_dir(&self, configured: Option<&Path>) -> PathBuf {
-        Path::new(WORK).join(configured.unwrap_or(&self.project.work_dir))
+        let relative = configured.unwrap_or(&self.project.work_dir);
+        match relative.as_os_str().is_empty() {
+            true => WORK.into(),
+            false => Path::new(WORK).join(relative),
+        }
     }
 }
 
@@ -285,15 +290,6 @@ fn command_ids(info: &CommandInfo, maps: &IdMaps) -> Result<Ids, Failure> {
         gid: info.group_id,
         groups: info.supplementary_gids.clone(),
     })
-}
-
-/// True when root inside would be the real root of the host: then only the mounts stand between a program and it.
-fn is_host_root() -> bool {
-    if !nix::unistd::geteuid().is_root() {
-        return false;
-    }
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    crate::sys::namespace::IdMap::parse(&map).map_or(true, |map| map.to_outside(0) == Some(0))
 }
 
 /// The directory of the vagga binary may belong to the user, who must not find it changed.

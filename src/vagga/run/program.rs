@@ -56,19 +56,20 @@ impl Program {
         for dir in skipped {
             log::warn!("relative path {dir:?} in PATH is skipped");
         }
-        let mut best = None;
+        let mut failed = Vec::new();
         for dir in dirs {
             let candidate = dir.join(name);
             let e = process::exec(&candidate, &self.argv, &variables);
             match e.raw_os_error() {
-                Some(libc::ENOENT | libc::ENOTDIR) if !candidate.exists() => {}
-                Some(libc::EACCES) => {
-                    best.get_or_insert_with(|| explain(&candidate, &e));
-                }
+                Some(libc::ENOENT | libc::ENOTDIR | libc::EACCES) => failed.push((candidate, e)),
                 _ => return explain(&candidate, &e),
             }
         }
-        best.unwrap_or_else(|| Failure::new(exit::SETUP, format!("Command {name:?} not found in {path:?}")))
+        // A file that is there and still "not found" lacks its interpreter.
+        match failed.iter().find(|(candidate, _)| candidate.exists()) {
+            Some((candidate, e)) => explain(candidate, e),
+            None => Failure::new(exit::SETUP, format!("Command {name:?} not found in {path:?}")),
+        }
     }
 }
 

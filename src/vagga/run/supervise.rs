@@ -1,13 +1,15 @@
 //! `!Supervise`: several processes, each in its own container, that begin and end together.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
 use crate::vagga::config::{ChildCommand, SuperviseInfo};
 use crate::vagga::failure::{exit, Failure};
 
-use super::group::{Group, Policy};
-use super::launcher::Launcher;
+use super::group::{Event, Group, Policy};
+use super::isolated;
+use super::launcher::{print, Launcher, Running};
 use super::process::{Context, Process};
 use super::{finish, set_banner, Arguments};
 
@@ -26,15 +28,14 @@ pub fn run(context: &Context<'_>, name: &str, info: &SuperviseInfo, args: &Argum
         .iter()
         .map(|(child, command)| {
             let fixed = child_variables(name, child, &args.variables);
-            context.process(command.info(), &[], &fixed)
+            let process = context.process(command.info(), &[], &fixed)?;
+            // The group decides about its network.
+            Ok(Process {
+                isolate: false,
+                ..process
+            })
         })
         .collect::<Result<Vec<Process>, Failure>>()?;
-    if isolate && processes.len() > 1 {
-        return Err(Failure::new(
-            exit::LAUNCHER,
-            "isolate-network of several supervised children is not possible yet",
-        ));
-    }
     let has_transient = processes.iter().any(|p| p.transient.is_some());
     let mut launcher = Launcher::new(has_transient)?;
     let mut group = Group::new(Policy::Supervise {
@@ -42,16 +43,52 @@ pub fn run(context: &Context<'_>, name: &str, info: &SuperviseInfo, args: &Argum
         grace: Duration::from_secs(info.kill_unresponsive_after.into()),
     });
     let mut running = Vec::with_capacity(processes.len());
-    for ((child, _), process) in children.iter().zip(&mut processes) {
-        process.isolate = isolate;
-        let started = launcher.start(process)?;
+    if isolate {
+        running = isolated::start(&launcher, &processes)?;
+    }
+    for (index, (child, _)) in children.iter().enumerate() {
+        start(
+            &launcher,
+            child,
+            processes.get(index),
+            index,
+            &mut group,
+            &mut running,
+        );
+    }
+    for process in &mut processes {
+        // The children have their own copies.
         process.socket = None;
-        group.add(child, started.pid());
-        running.push(started);
     }
     set_banner(&mut launcher, &info.common);
     let result = launcher.attend(&mut group, &mut running);
     finish(&launcher, processes, result)
+}
+
+/// Starts a child unless it runs already, and makes it known to the group. After a failure nothing more is started.
+fn start(
+    launcher: &Launcher,
+    name: &str,
+    process: Option<&Process>,
+    index: usize,
+    group: &mut Group,
+    running: &mut Vec<Running>,
+) {
+    if running.get(index).is_none() {
+        let started = match process {
+            Some(process) if !group.is_stopping() => launcher.start(process),
+            _ => Ok(Running::absent()),
+        };
+        running.push(started.unwrap_or_else(|e| {
+            print(&mut io::stderr(), &format!("{e}\n"));
+            Running::absent()
+        }));
+    }
+    let pid = running.get(index).map_or(0, Running::pid);
+    group.add(name, pid);
+    if pid == 0 {
+        launcher.event(group, running, Event::NotStarted(index));
+    }
 }
 
 /// Children by name or tag: those in `only`, else all but those in `exclude`.

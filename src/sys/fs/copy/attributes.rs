@@ -33,8 +33,14 @@ pub fn apply(
 ) -> io::Result<()> {
     let uid = options.uid.unwrap_or(original.uid);
     let gid = options.gid.unwrap_or(original.gid);
+    let mut mode = options.mode.apply(original);
     match at::chown(dir, name, Some(uid), Some(gid)) {
-        Err(e) if options.tolerate_owner && is_owner_refused(&e) => stats.skipped_owners += 1,
+        Err(e) if options.tolerate_owner && is_owner_refused(&e) => {
+            stats.skipped_owners += 1;
+            if original.kind() != Kind::Dir {
+                mode &= !0o6000;
+            }
+        }
         done => done?,
     }
     if !xattrs.is_empty() {
@@ -42,7 +48,7 @@ pub fn apply(
     }
     let kind = original.kind();
     if kind != Kind::Symlink {
-        at::chmod(dir, name, options.mode.apply(original))?;
+        at::chmod(dir, name, mode)?;
     }
     match options.times {
         None => at::set_times(dir, name, original.atime, original.mtime),

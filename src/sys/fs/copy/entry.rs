@@ -126,6 +126,11 @@ impl<'a> Writer<'a> {
             }
             done => done?,
         }
+        if is_device && at::stat(to.0, to.1).is_err() {
+            // A system call filter only pretends that devices can be made.
+            self.stats.skipped_devices += 1;
+            return Ok(());
+        }
         self.stats.special += 1;
         let xattrs = self.xattrs_of(from)?;
         attributes::apply(to.0, to.1, stat, &xattrs, self.options, &mut self.stats)

@@ -37,8 +37,8 @@ struct Level {
     stat: Stat,
     /// Entries to come, the next one last.
     rest: Vec<OsString>,
-    /// We created its copy, which gets the attributes when it is complete.
-    created: bool,
+    /// Its copy gets the attributes when it is complete.
+    finish: bool,
 }
 
 impl<'a> Copier<'a> {
@@ -135,7 +135,7 @@ impl<'a> Copier<'a> {
             name: name.to_os_string(),
             stat,
             rest,
-            created: false,
+            finish: false,
         });
         Ok(())
     }
@@ -151,11 +151,14 @@ impl<'a> Copier<'a> {
             let made = make_directory(dir, name).map_err(|e| explain(e, "create directory", &self.path))?;
             match made {
                 Made::New(fd) => {
-                    level.created = true;
+                    level.finish = true;
                     self.writer.stats.directories += 1;
                     self.copy.enter(fd)?;
                 }
-                Made::Existing(fd) => self.copy.enter(fd)?,
+                Made::Existing(fd) => {
+                    level.finish = self.writer.options.take_over_directories;
+                    self.copy.enter(fd)?;
+                }
                 Made::Link => {
                     let fd = self.linked_directory(self.copy.depth())?;
                     self.copy.enter_elsewhere(fd)?;
@@ -185,7 +188,7 @@ impl<'a> Copier<'a> {
             return Ok(());
         };
         let made = self.copy.depth() > self.levels.len();
-        let xattrs = match made && level.created {
+        let xattrs = match made && level.finish {
             true => attributes::xattrs(self.source.here()?, self.writer.options)?,
             false => Vec::new(),
         };
@@ -193,7 +196,7 @@ impl<'a> Copier<'a> {
         if made {
             self.copy.leave()?;
         }
-        if made && level.created {
+        if made && level.finish {
             let (dir, name): (BorrowedFd<'_>, _) = match self.levels.is_empty() {
                 true => (target.dir(), target.name),
                 false => (self.copy.here()?, level.name.as_os_str()),

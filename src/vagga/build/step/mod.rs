@@ -1,23 +1,27 @@
 //! The build steps, one file per step: `build` executes it, `replay` restores its settings when a derived container
 //! starts from the image it made.
 
+mod build_from;
+mod cache_dirs;
 mod cmd;
-mod debian;
+mod container;
+mod copy;
+mod depends;
 mod download;
+mod empty_dir;
+mod ensure_dir;
+mod env;
 mod git;
 mod git_describe;
 mod packages;
-mod pip_host;
-pub mod python;
+mod remove;
 mod run_as;
 mod sh;
 mod sub_config;
 mod tar;
 mod tar_install;
-mod ubuntu;
+mod text;
 mod unzip;
-
-use python::Family;
 
 use super::builder::Builder;
 use super::error::StepError;
@@ -30,6 +34,19 @@ pub fn build(b: &mut Builder, step: &Step) -> Result<(), StepError> {
         Step::Cmd(argv) => cmd::build(b, argv),
         Step::RunAs(s) => run_as::build(b, s),
         Step::GitDescribe(s) => git_describe::build(b, s),
+        Step::Env(variables) => {
+            env::build(b, variables);
+            Ok(())
+        }
+        Step::Text(files) => text::build(b, files),
+        Step::Copy(s) => copy::build(b, s),
+        Step::Depends(s) => depends::build(b, s),
+        Step::EnsureDir(path) => ensure_dir::build(b, path),
+        Step::EmptyDir(path) => empty_dir::build(b, path),
+        Step::Remove(path) => remove::build(b, path),
+        Step::CacheDirs(dirs) => cache_dirs::build(b, dirs),
+        Step::Container(name) => container::build(b, name),
+        Step::Build(s) => build_from::build(b, s),
         Step::SubConfig(s) => sub_config::build(b, s),
         Step::Install(list) => packages::install(b, list),
         Step::BuildDeps(list) => packages::build_deps(b, list),
@@ -40,19 +57,6 @@ pub fn build(b: &mut Builder, step: &Step) -> Result<(), StepError> {
         Step::Unzip(s) => unzip::build(b, s),
         Step::Git(s) => git::build(b, s),
         Step::GitInstall(s) => git::install(b, s),
-        Step::Debian(codename) => debian::short(b, codename),
-        Step::DebianRelease(s) => debian::build(b, s),
-        Step::Ubuntu(codename) => ubuntu::short(b, codename),
-        Step::UbuntuRelease(s) => ubuntu::build(b, s),
-        Step::UbuntuRepo(s) => ubuntu::repo(b, s),
-        Step::UbuntuPPA(name) => ubuntu::ppa(b, name),
-        Step::UbuntuUniverse => ubuntu::universe(b),
-        Step::AptTrust(s) => ubuntu::trust(b, s),
-        Step::PipConfig(s) => python::configure(b, s),
-        Step::Py2Install(list) => python::install(b, Family::Python2, list),
-        Step::Py3Install(list) => python::install(b, Family::Python3, list),
-        Step::Py2Requirements(file) => python::requirements(b, Family::Python2, file),
-        Step::Py3Requirements(file) => python::requirements(b, Family::Python3, file),
         _ => Err(unavailable(step)),
     }
 }
@@ -60,14 +64,15 @@ pub fn build(b: &mut Builder, step: &Step) -> Result<(), StepError> {
 /// Restores what a step of the base container means for later steps, without doing its work again.
 pub fn replay(b: &mut Builder, step: &Step) -> Result<(), StepError> {
     match step {
+        Step::Env(..)
+        | Step::EnsureDir(..)
+        | Step::EmptyDir(..)
+        | Step::Remove(..)
+        | Step::CacheDirs(..)
+        | Step::Depends(..) => build(b, step),
+        Step::Container(name) => container::replay(b, name),
         Step::SubConfig(s) => sub_config::replay(b, s),
         Step::Install(list) => packages::replay_install(b, list),
-        Step::Debian(codename) => debian::replay_short(b, codename),
-        Step::DebianRelease(s) => debian::replay(b, s),
-        Step::Ubuntu(codename) => ubuntu::replay_short(b, codename),
-        Step::UbuntuRelease(s) => ubuntu::replay(b, s),
-        Step::UbuntuUniverse => ubuntu::replay_universe(b),
-        Step::PipConfig(s) => python::configure(b, s),
         _ => Ok(()),
     }
 }
