@@ -23,6 +23,9 @@ pub struct GuestCommand {
     pub external_user_id: Option<u32>,
     /// Run in the build's network namespace that has only `lo`.
     pub isolate_network: bool,
+    /// `fsync` and the like do nothing: a package manager need not wait for the disk when an interrupted build is
+    /// thrown away anyway.
+    pub skip_sync: bool,
 }
 
 impl GuestCommand {
@@ -41,6 +44,7 @@ impl GuestCommand {
             supplementary_gids: Vec::new(),
             external_user_id: None,
             isolate_network: false,
+            skip_sync: false,
         }
     }
 

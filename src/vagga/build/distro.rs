@@ -2,6 +2,7 @@
 
 use super::builder::Builder;
 use super::error::StepError;
+use crate::vagga::debian::system::AptSystem;
 
 /// What a language step needs from the base system, whatever the packages are called there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +19,8 @@ pub enum Feature {
     Python2Dev,
     /// See [`Feature::Python2Dev`].
     Python3Dev,
+    /// pip for Python 3, for the build only.
+    Pip3,
     /// Node.js and npm: kept.
     Node,
     /// npm alone: kept.
@@ -57,4 +60,8 @@ pub trait Distribution {
     fn finish(&mut self, b: &mut Builder) -> Result<(), StepError>;
     /// Bookkeeping of `!Install` when a derived container replays it: nothing is installed.
     fn replay_install(&mut self, _packages: &[String]) {}
+    /// The system as one managed by apt, for steps that only exist there.
+    fn as_apt(&mut self) -> Option<&mut AptSystem> {
+        None
+    }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::builder::Builder;
 use super::error::{IoContext, StepError};
+use super::step::python;
 use crate::sys::fs::Kind;
 use crate::sys::path::Root;
 use crate::vagga::config::Container;
@@ -17,6 +18,7 @@ const EMPTY_DIRS: [&str; 2] = ["/tmp", "/var/tmp"];
 
 /// Everything between the last step and the finished image, in the documented order.
 pub fn finish(b: &mut Builder, config: &Container) -> Result<(), StepError> {
+    python::finish(b)?;
     if b.state.distribution.is_some() {
         b.with_distribution(|d, b| d.finish(b))?;
     }

@@ -18,10 +18,20 @@ use super::error::StepError;
 use crate::container::{dev, Base, Op, Plan};
 use crate::sys::namespace::{self, IdMap, IdMapping, MapMethod};
 use crate::sys::process::{self, Fork, Namespaces, Status, WaitOptions};
+use crate::sys::seccomp;
 use crate::vagga::ids::IdMaps;
 
 /// Exit code of init when the command could not be started; the reason comes through a pipe.
 const NOT_STARTED: i32 = 127;
+
+/// What [`GuestCommand::skip_sync`] makes succeed at once.
+const SYNC_CALLS: [i64; 5] = [
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
+    libc::SYS_sync,
+    libc::SYS_syncfs,
+    libc::SYS_sync_file_range,
+];
 
 /// A command with everything it needs.
 pub(super) struct Guest<'a> {
@@ -154,6 +164,10 @@ impl Guest<'_> {
             .map_err(|e| format!("can't change to directory {:?} of the container: {e}", c.work_dir))?;
         if c.external_user_id.is_some() {
             nest(unshared, mapped).map_err(|e| format!("can't create a nested user namespace: {e}"))?;
+        }
+        if c.skip_sync {
+            seccomp::refuse(&SYNC_CALLS, 0)
+                .map_err(|e| format!("can't install the system call filter: {e}"))?;
         }
         process::set_ids(c.user_id, c.group_id, Some(&c.supplementary_gids)).map_err(|e| {
             format!(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::distro::Distribution;
 use super::error::StepError;
+use super::step::python::Pip;
 use crate::vagga::config::step::{ComposerConfig, GemConfig, NpmConfig, PipConfig};
 
 /// The build's memory from step to step. A derived container restores it by replaying the base's steps.
@@ -20,6 +21,8 @@ pub struct State {
     pub ensure: BTreeSet<PathBuf>,
     /// The last `!PipConfig`.
     pub pip: Option<PipConfig>,
+    /// Interpreters whose pip was used.
+    pub pips: Vec<Pip>,
     /// The last `!NpmConfig`.
     pub npm: Option<NpmConfig>,
     /// The last `!GemConfig`.

@@ -84,6 +84,17 @@ pub enum SourceTrust {
     Default,
 }
 
+/// How a sources file (as [`sources`] writes it) tells apt to check: apt wants the same for every line of an archive.
+pub fn trust_of(sources: &[u8]) -> SourceTrust {
+    let stanzas = super::deb822::parse(sources).unwrap_or_default();
+    let field = |name: &str| stanzas.first().and_then(|s| s.get(name));
+    match (field("Trusted"), field("Signed-By")) {
+        (Some("yes"), _) => SourceTrust::Unverified,
+        (_, Some(path)) => SourceTrust::SignedBy(path.to_string()),
+        _ => SourceTrust::Default,
+    }
+}
+
 /// Where the image keeps the archive's own keys.
 pub fn keyring_in_image(family: Family) -> &'static str {
     match family {
@@ -110,8 +121,12 @@ pub fn repo_file_name(url: Option<&str>, suite: &str, components: &[String]) -> 
 }
 
 /// One line of a sources file; no line end, as the original wrote it.
-pub fn repo_line(url: &str, suite: &str, components: &[String], trusted: bool) -> String {
-    let options = if trusted { " [trusted=yes]" } else { "" };
+pub fn repo_line(url: &str, suite: &str, components: &[String], trust: &SourceTrust) -> String {
+    let options = match trust {
+        SourceTrust::Unverified => " [trusted=yes]".to_string(),
+        SourceTrust::SignedBy(path) => format!(" [signed-by={path}]"),
+        SourceTrust::Default => String::new(),
+    };
     format!("deb{options} {url} {suite} {}", components.join(" "))
         .trim_end()
         .to_string()
@@ -145,10 +160,13 @@ mod tests {
             "78123245-noble.list"
         );
         assert_eq!(
-            repo_line("http://x", "s", &strings(&["a", "b"]), true),
+            repo_line("http://x", "s", &strings(&["a", "b"]), &SourceTrust::Unverified),
             "deb [trusted=yes] http://x s a b"
         );
-        assert_eq!(repo_line("http://x", "./", &[], false), "deb http://x ./");
+        assert_eq!(
+            repo_line("http://x", "./", &[], &SourceTrust::Default),
+            "deb http://x ./"
+        );
     }
 
     #[test]
@@ -168,7 +186,13 @@ mod tests {
             "Types: deb\nURIs: http://m/debian\nSuites: a a-updates\nComponents: main\nSigned-By: /k\n\n\
              Types: deb\nURIs: http://s\nSuites: b\nComponents: main\nSigned-By: /k\n"
         );
-        assert!(sources(&list, &[], &SourceTrust::Unverified).contains("Trusted: yes\n"));
+        for trust in [
+            SourceTrust::Unverified,
+            SourceTrust::Default,
+            SourceTrust::SignedBy("/k".into()),
+        ] {
+            assert_eq!(trust_of(sources(&list, &[], &trust).as_bytes()), trust);
+        }
     }
 
     #[test]

@@ -9,10 +9,13 @@
 
 pub mod acquire;
 pub mod apt_files;
+pub mod bootstrap;
 pub mod deb;
 pub mod deb822;
+pub mod features;
 pub mod fingerprint;
 pub mod install;
+pub mod keys;
 pub mod mirror;
 pub mod packages;
 pub mod relation;
@@ -20,6 +23,7 @@ pub mod release;
 pub mod resolve;
 pub mod sources;
 pub mod store;
+pub mod system;
 pub mod unpack;
 pub mod verify;
 pub mod version;

@@ -6,6 +6,7 @@ mod cache_dirs;
 mod cmd;
 mod container;
 mod copy;
+mod debian;
 mod depends;
 mod download;
 mod empty_dir;
@@ -14,6 +15,8 @@ mod env;
 mod git;
 mod git_describe;
 mod packages;
+mod pip_host;
+pub mod python;
 mod remove;
 mod run_as;
 mod sh;
@@ -21,7 +24,10 @@ mod sub_config;
 mod tar;
 mod tar_install;
 mod text;
+mod ubuntu;
 mod unzip;
+
+use python::Family;
 
 use super::builder::Builder;
 use super::error::StepError;
@@ -57,6 +63,19 @@ pub fn build(b: &mut Builder, step: &Step) -> Result<(), StepError> {
         Step::Unzip(s) => unzip::build(b, s),
         Step::Git(s) => git::build(b, s),
         Step::GitInstall(s) => git::install(b, s),
+        Step::Debian(codename) => debian::short(b, codename),
+        Step::DebianRelease(s) => debian::build(b, s),
+        Step::Ubuntu(codename) => ubuntu::short(b, codename),
+        Step::UbuntuRelease(s) => ubuntu::build(b, s),
+        Step::UbuntuRepo(s) => ubuntu::repo(b, s),
+        Step::UbuntuPPA(name) => ubuntu::ppa(b, name),
+        Step::UbuntuUniverse => ubuntu::universe(b),
+        Step::AptTrust(s) => ubuntu::trust(b, s),
+        Step::PipConfig(s) => python::configure(b, s),
+        Step::Py2Install(list) => python::install(b, Family::Python2, list),
+        Step::Py3Install(list) => python::install(b, Family::Python3, list),
+        Step::Py2Requirements(file) => python::requirements(b, Family::Python2, file),
+        Step::Py3Requirements(file) => python::requirements(b, Family::Python3, file),
         _ => Err(unavailable(step)),
     }
 }
@@ -73,6 +92,12 @@ pub fn replay(b: &mut Builder, step: &Step) -> Result<(), StepError> {
         Step::Container(name) => container::replay(b, name),
         Step::SubConfig(s) => sub_config::replay(b, s),
         Step::Install(list) => packages::replay_install(b, list),
+        Step::Debian(codename) => debian::replay_short(b, codename),
+        Step::DebianRelease(s) => debian::replay(b, s),
+        Step::Ubuntu(codename) => ubuntu::replay_short(b, codename),
+        Step::UbuntuRelease(s) => ubuntu::replay(b, s),
+        Step::UbuntuUniverse => ubuntu::replay_universe(b),
+        Step::PipConfig(s) => python::configure(b, s),
         _ => Ok(()),
     }
 }
