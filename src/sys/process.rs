@@ -356,8 +356,32 @@ fn descriptor_limit() -> i32 {
     limit.rlim_cur.min(1 << 20) as i32
 }
 
-/// Sends a signal to a process. `signal` 0 only checks that it exists.
+/// Sends a signal to one process. `signal` 0 only checks that it exists.
+///
+/// Errors: ESRCH (no such process), EPERM, EINVAL for numbers that do not mean one process (0, -1 and below mean
+/// groups, or every process the caller may signal).
 pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    if pid <= 0 {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    send(pid, signal)
+}
+
+/// Sends a signal to every other process of the PID namespace. Only for its first process, whose namespace it is:
+/// EPERM elsewhere, where it would hit everything of the user.
+pub fn kill_namespace(signal: i32) -> io::Result<()> {
+    if std::process::id() != 1 {
+        return Err(io::Error::from_raw_os_error(libc::EPERM));
+    }
+    send(-1, signal)
+}
+
+/// Sends a signal to every process of the own group, this one included.
+pub fn kill_own_group(signal: i32) -> io::Result<()> {
+    send(0, signal)
+}
+
+fn send(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: integer arguments only.
     check(unsafe { libc::kill(pid, signal) })
 }
@@ -368,7 +392,7 @@ pub fn kill_group(pgid: i32, signal: i32) -> io::Result<()> {
         // killpg(0) means the own group and killpg(1) everybody.
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
-    kill(-pgid, signal)
+    send(-pgid, signal)
 }
 
 /// Sends a signal through a pidfd, which can never hit a process that reuses the number.
@@ -414,8 +438,9 @@ pub fn reset_signals() -> io::Result<()> {
 /// Bits of the signals that are ignored or caught, from `/proc/self/status`.
 fn changed_signals(status: &str) -> Option<u64> {
     let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        u64::from_str_radix(line.trim(), 16).ok()
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?.trim();
+        // A shorter one was cut off at the end of the buffer.
+        (line.len() == 16).then(|| u64::from_str_radix(line, 16).ok())?
     };
     Some(field("SigIgn:")? | field("SigCgt:")?)
 }

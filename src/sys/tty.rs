@@ -48,8 +48,10 @@ pub fn width(fd: BorrowedFd<'_>) -> Option<u16> {
 /// setpgid(2)).
 pub fn suspend(signal: i32, group: bool) -> io::Result<()> {
     super::process::default_action(signal)?;
-    let pid = if group { 0 } else { std::process::id() as i32 };
-    super::process::kill(pid, signal)?;
+    match group {
+        true => super::process::kill_own_group(signal)?,
+        false => super::process::kill(std::process::id() as i32, signal)?,
+    }
     let old = change_mask(libc::SIG_UNBLOCK, 1 << (signal - 1))?;
     set_mask(old).map(drop)
 }

@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use super::descent::Descent;
 use super::Kind;
 use crate::sys::at;
-use crate::sys::mount::same_mount;
+use crate::sys::mount::{mount_id, same_mount};
 
 /// Removes a file, link or directory with everything below it. What is missing is fine.
 ///
@@ -68,6 +68,7 @@ struct Level {
 
 fn empty(top: OwnedFd) -> io::Result<()> {
     let mut busy = false;
+    let mount = mount_id(top.as_fd())?;
     let mut descent = Descent::default();
     let mut levels = vec![Level {
         name: OsString::new(),
@@ -77,7 +78,7 @@ fn empty(top: OwnedFd) -> io::Result<()> {
     while let Some(level) = levels.last_mut() {
         if let Some(name) = level.rest.pop() {
             let fd = open(descent.here()?, &name)?;
-            if !same_mount(descent.here()?, fd.as_fd())? {
+            if mount_id(fd.as_fd())? != mount {
                 busy = true;
                 continue;
             }

@@ -167,3 +167,29 @@ fn groups_that_mean_everybody_are_refused() {
         );
     }
 }
+
+#[test]
+fn numbers_that_mean_many_processes_are_refused() {
+    for pid in [0, -1, -5, i32::MIN] {
+        assert_eq!(
+            kill(pid, 0).unwrap_err().raw_os_error(),
+            Some(libc::EINVAL),
+            "{pid}"
+        );
+    }
+    assert_eq!(kill_namespace(0).unwrap_err().raw_os_error(), Some(libc::EPERM));
+    let status = in_child(Namespaces::USER | Namespaces::PID, || {
+        // Nobody else is there.
+        Ok(kill_namespace(0)
+            .is_err_and(|e| e.raw_os_error() == Some(libc::ESRCH))
+            .into())
+    });
+    assert_eq!(status, Status::Exited(1));
+}
+
+#[test]
+fn a_mask_cut_off_is_not_believed() {
+    let line = "SigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n";
+    assert_eq!(changed_signals(line), Some(0x1001));
+    assert_eq!(changed_signals(&line[..line.len() - 3]), None);
+}

@@ -345,7 +345,7 @@ impl Init<'_> {
         match action {
             Action::SignalGroup(signal) => drop(process::kill_group(self.command, signal)),
             Action::SignalCommand(signal) => drop(process::kill(self.command, signal)),
-            Action::SignalAll(signal) => drop(process::kill(-1, signal)),
+            Action::SignalAll(signal) => drop(process::kill_namespace(signal)),
             Action::TakeTerminal => self.terminal.give(self.command),
             Action::ReportStop(signal) => drop(self.link.report(Report::Stopped(signal))),
             Action::ReportEnd(status) => drop(self.link.report(Report::Ended(status))),

@@ -135,9 +135,8 @@ fn translate(glob: &str, crossing: bool) -> Result<String, String> {
             }
             '*' => out.push_str(any),
             '?' => out.push_str(one),
-            '[' => {
-                class(&mut chars, &mut out).ok_or_else(|| format!("bad rule: unclosed `[` in {glob:?}"))?
-            }
+            '[' => class(&mut chars, crossing, &mut out)
+                .ok_or_else(|| format!("bad rule: unclosed `[` in {glob:?}"))?,
             '{' => {
                 depth += 1;
                 out.push_str("(?:");
@@ -161,10 +160,14 @@ fn translate(glob: &str, crossing: bool) -> Result<String, String> {
 }
 
 /// `[abc]`, `[a-z]`, `[!abc]`; the opening bracket is already read. `None` = not closed.
-fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) -> Option<()> {
+fn class(
+    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    crossing: bool,
+    out: &mut String,
+) -> Option<()> {
     out.push('[');
     if chars.next_if(|c| *c == '!' || *c == '^').is_some() {
-        out.push('^');
+        out.push_str(if crossing { "^" } else { "^/" });
     }
     let mut first = true;
     loop {
