@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use quire::ast::{Ast, NullKind, ScalarKind, Tag};
-use serde_json::{Map, Value};
+use quire::Pos;
 
 use super::number;
 use super::problem::{Problem, Stage};
 use super::schema::{Default, Key, KeyRule, Kind, PathRule, Structure, Variant};
 use super::source::{Place, Sources};
 use super::suggest::closest;
+use super::value::Value;
+
+/// Most problems that one walk collects; nobody reads more, and each costs a look at the text.
+const MAX_PROBLEMS: usize = 100;
 
 /// One walk over a document.
 #[derive(Debug)]
@@ -17,7 +21,15 @@ pub struct Checker<'a> {
     sources: &'a Sources,
     problems: Vec<Problem>,
     /// Names of the keys above, for `Decode error at .commands.test`.
-    path: Vec<String>,
+    path: Vec<Step>,
+}
+
+/// A step of the path to a value.
+#[derive(Debug)]
+enum Step {
+    Key(&'static str),
+    Name(String),
+    Item(usize),
 }
 
 impl<'a> Checker<'a> {
@@ -37,244 +49,229 @@ impl<'a> Checker<'a> {
 
     /// The typed value of a node; null stands in for what is wrong and has been reported.
     pub fn check(&mut self, ast: Ast, kind: &Kind) -> Value {
+        let ast = self.sources.scalars.resolve(ast);
         match kind {
             Kind::List(element) => self.list(ast, element, false),
             Kind::FilledList(element) => self.list(ast, element, true),
             Kind::Map(rule, value) => self.map(ast, *rule, value),
             Kind::Nullable(_) if is_null(&ast) => Value::Null,
             Kind::Nullable(inner) => self.check(ast, inner),
-            Kind::PathDefault(path) if is_null(&ast) => Value::from(*path),
+            Kind::PathDefault(path) if is_null(&ast) => Value::Word(path),
             Kind::Structure(structure) => self.structure(ast, structure),
             Kind::Tagged { variants, default } => self.tagged(ast, variants, *default),
             Kind::Nothing => self.nothing(ast),
             Kind::ShellOrCommand => self.shell_or_command(ast),
-            scalar => {
-                let place = self.sources.place(&ast.pos());
-                match ast {
-                    Ast::Scalar(_, _, _, text) => self.scalar(text, place, scalar),
-                    _ if matches!(scalar, Kind::Path(_)) => self.invalid(place, "Path expected"),
-                    _ => self.invalid(place, "Value must be scalar"),
-                }
-            }
+            scalar => match ast {
+                Ast::Scalar(pos, _, _, text) => self.scalar(text, &pos, scalar),
+                _ if matches!(scalar, Kind::Path(_)) => self.invalid(&ast.pos(), "Path expected"),
+                _ => self.invalid(&ast.pos(), "Value must be scalar"),
+            },
         }
     }
 
     fn problem(&mut self, stage: Stage, place: Place, text: String) -> Value {
-        let place = self.sources.settle(place);
-        self.problems.push(Problem::new(stage, place, text));
+        if self.problems.len() < MAX_PROBLEMS {
+            let place = self.sources.settle(place);
+            self.problems.push(Problem::new(stage, place, text));
+        }
         Value::Null
     }
 
-    fn invalid(&mut self, place: Place, text: impl Into<String>) -> Value {
+    fn invalid(&mut self, pos: &Pos, text: impl Into<String>) -> Value {
+        self.problem(Stage::Validation, self.sources.place(pos), text.into())
+    }
+
+    fn invalid_at(&mut self, place: Place, text: impl Into<String>) -> Value {
         self.problem(Stage::Validation, place, text.into())
     }
 
-    fn undecodable(&mut self, place: Place, text: String) -> Value {
+    fn undecodable(&mut self, pos: &Pos, text: String) -> Value {
         let path = self.path_text();
-        self.problem(Stage::Decode(path), place, text)
+        self.problem(Stage::Decode(path), self.sources.place(pos), text)
     }
 
     fn path_text(&self) -> String {
-        let mut text = String::new();
-        for name in &self.path {
-            if !name.starts_with('[') {
-                text.push('.');
-            }
-            text.push_str(name);
-        }
+        let steps = self.path.iter().map(|step| match step {
+            Step::Key(name) => format!(".{name}"),
+            Step::Name(name) => format!(".{name}"),
+            Step::Item(index) => format!("[{index}]"),
+        });
+        let text: String = steps.collect();
         if text.is_empty() {
-            text.push('.');
+            ".".into()
+        } else {
+            text
         }
-        text
     }
 
-    fn scalar(&mut self, text: String, place: Place, kind: &Kind) -> Value {
+    fn scalar(&mut self, text: String, pos: &Pos, kind: &Kind) -> Value {
         match kind {
             Kind::Bool => match text.as_str() {
                 "true" => Value::Bool(true),
                 "false" => Value::Bool(false),
-                _ => self.undecodable(place, format!("bad boolean {text:?}, write true or false")),
+                _ => self.undecodable(pos, format!("bad boolean {text:?}, write true or false")),
             },
-            Kind::Number { min, max } => self.number(&text, place, *min, *max),
+            Kind::Number { min, max } => self.number(&text, pos, *min, *max),
             Kind::Digits => match text.parse::<u64>() {
-                Ok(number) if text.bytes().all(|b| b.is_ascii_digit()) => Value::from(number),
+                Ok(number) if text.bytes().all(|b| b.is_ascii_digit()) => Value::Natural(number),
                 _ => self.invalid(
-                    place,
+                    pos,
                     format!("number error: {text:?} is not made of decimal digits"),
                 ),
             },
             Kind::Path(rule) => {
-                self.path_rule(&text, place, *rule);
-                Value::String(text)
+                if let Some(why) = path_fault(&text, *rule) {
+                    self.invalid(pos, why);
+                }
+                Value::Text(text)
             }
             Kind::IdRange => match id_range(&text) {
-                Ok((start, end)) => serde_json::json!({ "start": start, "end": end }),
-                Err(why) => self.undecodable(place, format!("Error parsing range {text:?}: {why}")),
+                Ok((start, end)) => range_value(start, end),
+                Err(why) => self.undecodable(pos, format!("Error parsing range {text:?}: {why}")),
             },
-            Kind::Choice(words) => {
-                let word = text.replace('-', "_");
-                if words.contains(&word.as_str()) {
-                    return Value::String(word);
-                }
-                let known: Vec<String> = words.iter().map(|w| w.replace('_', "-")).collect();
-                let text = format!("unknown value {text:?}, expected one of {}", known.join(", "));
-                self.undecodable(place, text)
-            }
-            _ => Value::String(text),
+            Kind::Choice(words) => self.choice(&text, pos, words),
+            _ => Value::Text(text),
         }
     }
 
-    fn number(&mut self, text: &str, place: Place, min: i64, max: i64) -> Value {
+    fn choice(&mut self, text: &str, pos: &Pos, words: &'static [&'static str]) -> Value {
+        let word = text.replace('-', "_");
+        if let Some(word) = words.iter().find(|w| **w == word) {
+            return Value::Word(word);
+        }
+        let known: Vec<String> = words.iter().map(|w| w.replace('_', "-")).collect();
+        let text = format!("unknown value {text:?}, expected one of {}", known.join(", "));
+        self.undecodable(pos, text)
+    }
+
+    fn number(&mut self, text: &str, pos: &Pos, min: i64, max: i64) -> Value {
         match number::parse(text) {
-            Ok(n) if n < min => self.invalid(place, format!("Value must be at least {min}")),
-            Ok(n) if n > max => self.invalid(place, format!("Value must be at most {max}")),
-            Ok(n) => Value::from(n),
-            Err(why) => self.invalid(place, format!("number error: {why}: {text:?}")),
-        }
-    }
-
-    fn path_rule(&mut self, text: &str, place: Place, rule: PathRule) {
-        let absolute = text.starts_with('/');
-        let climbs = text.split('/').any(|part| part == "..");
-        match rule {
-            PathRule::Absolute if !absolute => {
-                self.invalid(place, format!("Path must be absolute: {text:?}"));
-            }
-            PathRule::Relative if absolute => {
-                self.invalid(place, format!("Path must not be absolute: {text:?}"));
-            }
-            PathRule::Relative if climbs => {
-                self.invalid(place, format!("The /../ is not allowed in path {text:?}"));
-            }
-            _ => {}
+            Ok(n) if n < min => self.invalid(pos, format!("Value must be at least {min}")),
+            Ok(n) if n > max => self.invalid(pos, format!("Value must be at most {max}")),
+            Ok(n) => Value::Number(n),
+            Err(why) => self.invalid(pos, format!("number error: {why}: {text:?}")),
         }
     }
 
     fn list(&mut self, ast: Ast, element: &Kind, filled: bool) -> Value {
-        let place = self.sources.place(&ast.pos());
-        let items = match ast {
-            Ast::Seq(_, _, items) => items,
-            Ast::Null(_, _, NullKind::Implicit) => Vec::new(),
-            _ => return self.invalid(place, "Value must be sequence"),
+        let (pos, items) = match ast {
+            Ast::Seq(pos, _, items) => (pos, items),
+            Ast::Null(pos, _, NullKind::Implicit) => (pos, Vec::new()),
+            other => return self.invalid(&other.pos(), "Value must be sequence"),
         };
         if filled && items.is_empty() {
-            return self.invalid(place, "Expected sequence with at least 1 element(s)");
+            return self.invalid(&pos, "Expected sequence with at least 1 element(s)");
         }
         let mut values = Vec::with_capacity(items.len());
         for (i, item) in items.into_iter().enumerate() {
-            self.path.push(format!("[{i}]"));
+            self.path.push(Step::Item(i));
             values.push(self.check(item, element));
             self.path.pop();
         }
-        Value::Array(values)
+        Value::List(values)
     }
 
     fn shell_or_command(&mut self, ast: Ast) -> Value {
-        let place = self.sources.place(&ast.pos());
-        let (name, value) = match ast {
-            Ast::Scalar(_, _, _, text) => ("Shell", Value::String(text)),
-            Ast::Seq(_, _, ref items) if items.is_empty() => {
+        match ast {
+            Ast::Scalar(_, _, _, text) => Value::Tagged("Shell", Box::new(Value::Text(text))),
+            Ast::Seq(pos, _, items) if items.is_empty() => {
                 let text = "`run` must contain at least a command (at least one element is required)";
-                return self.invalid(place, text);
+                self.invalid(&pos, text)
             }
-            Ast::Seq(..) => ("Command", self.list(ast, &Kind::Text, false)),
-            _ => return self.invalid(place, "Value must be scalar or sequence"),
-        };
-        tagged_value(name, value)
+            Ast::Seq(..) => Value::Tagged("Command", Box::new(self.list(ast, &Kind::Text, false))),
+            other => self.invalid(&other.pos(), "Value must be scalar or sequence"),
+        }
     }
 
     fn nothing(&mut self, ast: Ast) -> Value {
         if !is_null(&ast) {
-            let place = self.sources.place(&ast.pos());
-            return self.invalid(place, format!("Null expected, {} found", kind_name(&ast)));
+            return self.invalid(&ast.pos(), format!("Null expected, {} found", kind_name(&ast)));
         }
         Value::Null
     }
 
     fn map(&mut self, ast: Ast, rule: KeyRule, kind: &Kind) -> Value {
-        let place = self.sources.place(&ast.pos());
-        let items = match ast {
-            Ast::Map(_, _, items) => items,
-            Ast::Null(_, _, NullKind::Implicit) => BTreeMap::new(),
-            _ => return self.invalid(place, "Value must be mapping"),
+        let (pos, items) = match ast {
+            Ast::Map(pos, _, items) => (pos, items),
+            Ast::Null(pos, _, NullKind::Implicit) => (pos, BTreeMap::new()),
+            other => return self.invalid(&other.pos(), "Value must be mapping"),
         };
-        let mut values = Map::new();
+        let mut values = Vec::with_capacity(items.len());
         for (key, item) in items {
-            let value_place = self.sources.place(&item.pos());
-            let key = self.map_key(key, rule, place, value_place);
-            self.path.push(key.clone());
+            let key = self.sources.scalars.resolve_text(key);
+            let name = self.map_key(&key, rule, &pos, &item);
+            self.path.push(Step::Name(key));
             let value = self.check(item, kind);
-            self.path.pop();
-            values.insert(key, value);
+            let key = match self.path.pop() {
+                Some(Step::Name(key)) => key,
+                _ => String::new(),
+            };
+            values.push((name.unwrap_or(Value::Text(key)), value));
         }
-        Value::Object(values)
+        Value::Map(values)
     }
 
-    fn map_key(&mut self, key: String, rule: KeyRule, map: Place, value: Place) -> String {
-        let fits = match rule {
-            KeyRule::Any => return key,
-            KeyRule::Path(PathRule::Absolute) => key.starts_with('/'),
-            KeyRule::Path(PathRule::Relative) => {
-                !key.starts_with('/') && !key.split('/').any(|part| part == "..")
-            }
-            KeyRule::Path(PathRule::Any) => true,
-            KeyRule::Port => matches!(number::parse(&key), Ok(1..=65535)),
+    /// Checks a key; gives its value if it is no text.
+    fn map_key(&mut self, key: &str, rule: KeyRule, map: &Pos, item: &Ast) -> Option<Value> {
+        let fault = match rule {
+            KeyRule::Any => None,
+            KeyRule::Path(rule) => path_fault(key, rule),
+            KeyRule::Port => match number::parse(key) {
+                Ok(port @ 1..=65535) => return Some(Value::Number(port)),
+                _ => Some(format!("number error: {key:?} is not a port")),
+            },
         };
-        if fits && rule == KeyRule::Port {
-            return number::parse(&key).map_or(key, |n| n.to_string());
+        if let Some(fault) = fault {
+            let place = self.key_place(key, map, item);
+            self.invalid_at(place, fault);
         }
-        if !fits {
-            let place = self.sources.key_place(&key, map, value);
-            match rule {
-                KeyRule::Path(rule) => self.path_rule(&key, place, rule),
-                _ => {
-                    self.invalid(place, format!("number error: {key:?} is not a port"));
-                }
-            }
-        }
-        key
+        None
+    }
+
+    fn key_place(&self, key: &str, map: &Pos, item: &Ast) -> Place {
+        let value = self.sources.place(&item.pos());
+        self.sources.key_place(key, self.sources.place(map), value)
     }
 
     fn structure(&mut self, ast: Ast, structure: &Structure) -> Value {
-        let place = self.sources.place(&ast.pos());
-        let items = match ast {
-            Ast::Map(_, _, items) => items,
-            Ast::Null(_, _, NullKind::Implicit) => BTreeMap::new(),
+        let (pos, items) = match ast {
+            Ast::Map(pos, _, items) => (pos, items),
+            Ast::Null(pos, _, NullKind::Implicit) => (pos, BTreeMap::new()),
             Ast::Scalar(pos, _, kind, text) if structure.scalar.is_some() => {
                 let name = structure.scalar.unwrap_or_default().to_string();
-                BTreeMap::from([(name, Ast::Scalar(pos, Tag::NonSpecific, kind, text))])
+                let item = Ast::Scalar(pos.clone(), Tag::NonSpecific, kind, text);
+                (pos, BTreeMap::from([(name, item)]))
             }
-            _ => return self.invalid(place, "Value must be mapping"),
+            other => return self.invalid(&other.pos(), "Value must be mapping"),
         };
-        let mut values = Map::new();
+        let mut given: Vec<&'static str> = Vec::with_capacity(items.len());
+        let mut values = Vec::with_capacity(items.len() + 12);
         for (name, item) in items {
+            let name = self.sources.scalars.resolve_text(name);
             match structure.find(&name) {
-                Some(key) if !values.contains_key(key.name) => {
-                    self.path.push(name);
+                Some(key) if !given.contains(&key.name) => {
+                    given.push(key.name);
+                    self.path.push(Step::Key(key.name));
                     let value = self.member(item, key);
                     self.path.pop();
-                    values.insert(key.name.to_string(), value);
+                    values.push((Value::Word(key.name), value));
                 }
                 _ if name.starts_with('_') => {}
-                known => self.unexpected_key(&name, known, &item, structure, place),
+                known => self.unexpected_key(&name, known, &item, structure, &pos),
             }
         }
-        for key in structure.iter() {
-            if values.contains_key(key.name) {
-                continue;
-            }
+        for key in structure.iter().filter(|key| !given.contains(&key.name)) {
             match default_value(&key.default) {
                 Some(Value::Null) => {}
-                Some(value) => {
-                    values.insert(key.name.to_string(), value);
-                }
-                None => self.missing(key, place),
+                Some(value) => values.push((Value::Word(key.name), value)),
+                None => self.missing(key, &pos),
             }
         }
-        Value::Object(values)
+        Value::Map(values)
     }
 
     fn member(&mut self, item: Ast, key: &Key) -> Value {
+        let item = self.sources.scalars.resolve(item);
         let nullable = matches!(key.default, Default::Null | Default::TextOrNull(_));
         if nullable && is_null(&item) {
             return Value::Null;
@@ -283,16 +280,20 @@ impl<'a> Checker<'a> {
     }
 
     /// One problem in two lines: the missing key, and the path of the structure in place of an excerpt.
-    fn missing(&mut self, key: &Key, place: Place) {
-        let place = self.sources.settle(place);
-        let text = format!("Field {} is expected", key.name);
-        let mut problem = Problem::new(Stage::Validation, place, text);
-        problem.excerpt = false;
-        self.problems.push(problem);
-        let stage = Stage::Decode(self.path_text());
-        let mut problem = Problem::new(stage, place, format!("missing field `{}`", key.name));
-        problem.excerpt = false;
-        self.problems.push(problem);
+    fn missing(&mut self, key: &Key, pos: &Pos) {
+        let place = self.sources.settle(self.sources.place(pos));
+        let lines = [
+            (Stage::Validation, format!("Field {} is expected", key.name)),
+            (
+                Stage::Decode(self.path_text()),
+                format!("missing field `{}`", key.name),
+            ),
+        ];
+        for (stage, text) in lines {
+            let mut problem = Problem::new(stage, place, text);
+            problem.excerpt = false;
+            self.problems.push(problem);
+        }
     }
 
     fn unexpected_key(
@@ -301,10 +302,9 @@ impl<'a> Checker<'a> {
         known: Option<&Key>,
         item: &Ast,
         structure: &Structure,
-        map: Place,
+        map: &Pos,
     ) {
-        let value = self.sources.place(&item.pos());
-        let place = self.sources.key_place(name, map, value);
+        let place = self.key_place(name, map, item);
         let mut text = format!("Keys {{{name:?}}} are not expected");
         let keys: Vec<String> = structure.iter().map(|k| k.name.replace('_', "-")).collect();
         if let Some(key) = known {
@@ -313,37 +313,32 @@ impl<'a> Checker<'a> {
         } else if let Some(close) = closest(name, keys.iter().map(String::as_str)) {
             text.push_str(&format!(" (did you mean {close:?}?)"));
         }
-        self.invalid(place, text);
+        self.invalid_at(place, text);
     }
 
-    fn tagged(&mut self, ast: Ast, variants: &[Variant], default: Option<&str>) -> Value {
-        let place = self.sources.place(&ast.pos());
+    fn tagged(&mut self, ast: Ast, variants: &'static [Variant], default: Option<&str>) -> Value {
         let tag = match (ast.tag(), default) {
-            (Tag::LocalTag(tag), _) => tag.clone(),
-            (_, Some(default)) => default.to_string(),
+            (Tag::LocalTag(tag), _) => tag.as_str(),
+            (_, Some(default)) => default,
             _ => {
                 let tags: Vec<&str> = variants.iter().map(|v| v.tag).collect();
-                return self.invalid(place, format!("One of the tags {tags:?} expected"));
+                return self.invalid(&ast.pos(), format!("One of the tags {tags:?} expected"));
             }
         };
         let Some(variant) = variants.iter().find(|v| v.tag == tag) else {
             let mut text = format!("The tag {tag} is not expected");
-            if let Some(close) = closest(&tag, variants.iter().map(|v| v.tag)) {
+            if let Some(close) = closest(tag, variants.iter().map(|v| v.tag)) {
                 text.push_str(&format!(" (did you mean !{close}?)"));
             }
-            let place = self.sources.tag_place(&tag, place);
-            return self.invalid(place, text);
+            let place = self.sources.tag_place(tag, self.sources.place(&ast.pos()));
+            return self.invalid_at(place, text);
         };
         let value = self.check(ast, &variant.kind);
         match variant.kind {
-            Kind::Nothing => Value::String(tag),
-            _ => tagged_value(variant.tag, value),
+            Kind::Nothing => Value::Word(variant.tag),
+            _ => Value::Tagged(variant.tag, Box::new(value)),
         }
     }
-}
-
-fn tagged_value(tag: &str, value: Value) -> Value {
-    Value::Object(Map::from_iter([(tag.to_string(), value)]))
 }
 
 /// Null in any of its spellings: nothing, `~`, `null`, `Null`, `NULL`. The last two are null only where null is
@@ -370,13 +365,31 @@ fn default_value(default: &Default) -> Option<Value> {
         Default::Required => return None,
         Default::Null => Value::Null,
         Default::Bool(flag) => Value::Bool(*flag),
-        Default::Number(number) => Value::from(*number),
-        Default::Text(text) | Default::TextOrNull(text) | Default::Tag(text) => Value::from(*text),
-        Default::Words(words) => Value::from(words.to_vec()),
-        Default::List => Value::Array(Vec::new()),
-        Default::Map => Value::Object(Map::new()),
-        Default::Ids(end) => serde_json::json!([{ "start": 0, "end": end }]),
+        Default::Number(number) => Value::Number(*number),
+        Default::Text(text) | Default::TextOrNull(text) | Default::Tag(text) => Value::Word(text),
+        Default::Words(words) => Value::List(words.iter().map(|word| Value::Word(word)).collect()),
+        Default::List => Value::List(Vec::new()),
+        Default::Map => Value::Map(Vec::new()),
+        Default::Ids(end) => Value::List(vec![range_value(0, *end)]),
     })
+}
+
+fn range_value(start: u32, end: u32) -> Value {
+    let field = |name, number: u32| (Value::Word(name), Value::Number(number.into()));
+    Value::Map(vec![field("start", start), field("end", end)])
+}
+
+/// What is wrong with a path, if anything is.
+fn path_fault(text: &str, rule: PathRule) -> Option<String> {
+    let absolute = text.starts_with('/');
+    match rule {
+        PathRule::Absolute if !absolute => Some(format!("Path must be absolute: {text:?}")),
+        PathRule::Relative if absolute => Some(format!("Path must not be absolute: {text:?}")),
+        PathRule::Relative if text.split('/').any(|part| part == "..") => {
+            Some(format!("The /../ is not allowed in path {text:?}"))
+        }
+        _ => None,
+    }
 }
 
 /// `N` or `N-M` as half-open range.

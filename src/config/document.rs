@@ -12,6 +12,7 @@ use super::guard;
 use super::problem::{Problem, Problems, Stage};
 use super::schema::Kind;
 use super::source::{Place, Source, Sources};
+use super::value::Value;
 
 /// Most files that one document may include, counting repetitions.
 const MAX_INCLUDES: usize = 500;
@@ -48,12 +49,15 @@ impl Document {
     }
 
     /// A scalar of the top level: its text and place. `name` is spelt with underscores.
-    pub fn scalar(&self, name: &str) -> Option<(&str, Place)> {
+    pub fn scalar(&self, name: &str) -> Option<(String, Place)> {
         let Some(Ast::Map(_, _, map)) = &self.tree else {
             return None;
         };
         match map.get(name).or_else(|| map.get(&name.replace('_', "-")))? {
-            Ast::Scalar(pos, _, _, text) => Some((text, self.problems.sources.place(pos))),
+            Ast::Scalar(pos, _, _, text) => {
+                let sources = &self.problems.sources;
+                Some((sources.scalars.resolve_text(text.clone()), sources.place(pos)))
+            }
             _ => None,
         }
     }
@@ -73,14 +77,18 @@ impl Document {
         self.problems.list.push(problem);
     }
 
-    /// Compares the document with a table. The value has the keys of the table, with underscores and
-    /// defaults, except for those that are not set; tags have become mappings with one key.
+    /// Compares the document with a table. The value has the keys of the table, with underscores and defaults,
+    /// except for those that are not set.
     ///
     /// Errors: all problems. The table is consulted only if the text is sound.
-    pub fn check(self, kind: &Kind) -> Result<serde_json::Value, Problems> {
+    pub fn check(self, kind: &Kind) -> Result<Value, Problems> {
+        self.check_sources(kind).map(|(value, _)| value)
+    }
+
+    fn check_sources(self, kind: &Kind) -> Result<(Value, Sources), Problems> {
         let Document { tree, mut problems } = self;
         let stopped = problems.list.iter().any(|p| p.stage != Stage::Version);
-        let mut value = serde_json::Value::Null;
+        let mut value = Value::Null;
         if let (Some(tree), false) = (tree, stopped) {
             let mut checker = Checker::new(&problems.sources);
             value = checker.check(tree, kind);
@@ -88,7 +96,7 @@ impl Document {
             problems.list.extend(found);
         }
         if problems.list.is_empty() {
-            return Ok(value);
+            return Ok((value, problems.sources));
         }
         problems.sort();
         Err(problems)
@@ -96,9 +104,8 @@ impl Document {
 
     /// Checks the document and decodes it into the tool's own type.
     pub fn decode<T: DeserializeOwned>(self, kind: &Kind) -> Result<T, Problems> {
-        let sources = self.problems.sources.clone();
-        let value = self.check(kind)?;
-        serde_json::from_value(value).map_err(|e| {
+        let (value, sources) = self.check_sources(kind)?;
+        value.decode().map_err(|e| {
             // The table lets something through that the type cannot hold: a bug, but not a reason to abort.
             let place = Place {
                 source: 0,
@@ -163,13 +170,15 @@ impl Reader {
     }
 
     fn read_text(&self, name: String, base: Option<PathBuf>, bytes: &[u8], depth: usize) -> Option<Ast> {
-        let guarded = guard::guard(bytes);
-        let index = self.sources.borrow_mut().add(Source {
+        let mut sources = self.sources.borrow_mut();
+        let guarded = guard::guard(bytes, &mut sources.scalars);
+        let index = sources.add(Source {
             name,
             base,
             text: guarded.original,
             shifts: guarded.shifts,
         });
+        drop(sources);
         let at = |(line, column)| Place {
             source: index,
             line,
@@ -188,15 +197,14 @@ impl Reader {
             self.report(Problem::new(Stage::Preprocess, at((1, 1)), text));
             return None;
         }
-        self.parse(index, &guarded.text, &guarded.scalars, depth)
+        self.parse(index, &guarded.text, depth)
     }
 
-    fn parse(&self, index: usize, text: &str, scalars: &guard::Scalars, depth: usize) -> Option<Ast> {
+    fn parse(&self, index: usize, text: &str, depth: usize) -> Option<Ast> {
         let errors = ErrorCollector::new();
         let mut options = Options::default();
         options.allow_include(|pos: &Pos, what: &Include, _: &ErrorCollector, _: &Options| {
-            self.include(pos, what, scalars, depth)
-                .unwrap_or_else(|| Ast::void(pos))
+            self.include(pos, what, depth).unwrap_or_else(|| Ast::void(pos))
         });
         let parsed = quire::raw_parse(Sources::key(index), text, |doc| {
             ast::process(&options, doc, &errors)
@@ -205,7 +213,7 @@ impl Reader {
             self.report_quire(&error.to_string());
         }
         match parsed {
-            Ok(tree) => Some(scalars.restore(tree)),
+            Ok(tree) => Some(tree),
             Err(error) => {
                 self.report_quire(&error.to_string());
                 None
@@ -239,14 +247,14 @@ impl Reader {
         self.report(Problem::new(stage, place, text));
     }
 
-    fn include(&self, pos: &Pos, what: &Include, scalars: &guard::Scalars, depth: usize) -> Option<Ast> {
+    fn include(&self, pos: &Pos, what: &Include, depth: usize) -> Option<Ast> {
         let place = self.place(pos);
         let refuse = |text: String| {
             self.report(Problem::new(Stage::Preprocess, place, text));
             None
         };
         let name = match what {
-            Include::File { filename } => scalars.text(filename),
+            Include::File { filename } => self.sources.borrow().scalars.resolve_text(filename.to_string()),
             Include::Sequence { .. } => return refuse("!*IncludeSeq aren't supported yet".into()),
             Include::Mapping { .. } => return refuse("!*IncludeMap aren't supported yet".into()),
             _ => return refuse("this kind of include isn't supported".into()),

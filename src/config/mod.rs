@@ -16,6 +16,7 @@ pub mod problem;
 pub mod schema;
 pub mod source;
 pub mod suggest;
+pub mod value;
 
 use std::path::Path;
 
@@ -24,6 +25,7 @@ use serde::de::DeserializeOwned;
 pub use document::Document;
 pub use problem::{Problem, Problems};
 pub use schema::{Default, Key, Kind, PathRule, Structure, Variant};
+pub use value::Value;
 
 /// Reads, checks and decodes the YAML file at `path`.
 ///

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use super::guard::Scalars;
+
 /// A place in one of the [`Sources`]: the number of the source, line and column counted from 1, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -82,6 +84,8 @@ impl Source {
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     list: Vec<Source>,
+    /// Values that stand in the texts for quire as placeholders.
+    pub scalars: Scalars,
 }
 
 impl Sources {

@@ -49,8 +49,6 @@ pub struct Guarded {
     pub text: String,
     /// Differences of columns.
     pub shifts: Vec<Shift>,
-    /// Scalars that quire could not have read.
-    pub scalars: Scalars,
     /// Upper bound of the number of nodes, aliases expanded.
     pub nodes: usize,
     /// Upper bound of the depth.
@@ -59,8 +57,8 @@ pub struct Guarded {
     pub refusal: Option<Refusal>,
 }
 
-/// Checks and rewrites the bytes of a file.
-pub fn guard(bytes: &[u8]) -> Guarded {
+/// Checks and rewrites the bytes of a file. The values of placeholders go to `scalars`.
+pub fn guard(bytes: &[u8], scalars: &mut Scalars) -> Guarded {
     let (original, refusal) = normalise(bytes);
     let refused = |original: String, refusal: Refusal| Guarded {
         original,
@@ -70,7 +68,7 @@ pub fn guard(bytes: &[u8]) -> Guarded {
     if let Some(refusal) = refusal.or_else(|| unprintable(&original)) {
         return refused(original, refusal);
     }
-    let scanned = match scan::scan(&original) {
+    let scanned = match scan::scan(&original, scalars) {
         Ok(scanned) => scanned,
         Err(refusal) => return refused(original, refusal),
     };
@@ -78,7 +76,6 @@ pub fn guard(bytes: &[u8]) -> Guarded {
         Ok(total) => Guarded {
             text: scanned.text,
             shifts: scanned.shifts,
-            scalars: scanned.scalars,
             nodes: total.nodes,
             depth: total.depth,
             original,
@@ -113,6 +110,9 @@ fn normalise(bytes: &[u8]) -> (String, Option<Refusal>) {
 
 /// The first character that YAML does not allow. The mark of [`Scalars`] is a noncharacter and refused as well.
 fn unprintable(text: &str) -> Option<Refusal> {
+    if text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n' | b'\t')) {
+        return None;
+    }
     let allowed = |c: char| match c {
         '\t' | '\n' | '\u{85}' => true,
         scalars::MARK | '\u{fffe}' | '\u{ffff}' => false,

@@ -18,6 +18,23 @@ pub fn single(inner: &str) -> String {
     value
 }
 
+/// The value of a plain scalar. Blanks at its end, which only the end of a file can leave there, stay: version
+/// hashes of older builds have them.
+pub fn plain(text: &str) -> String {
+    if !text.contains('\n') {
+        return text.to_string();
+    }
+    let mut value = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\n' => fold(&mut chars, &mut value, 0),
+            c => value.push(c),
+        }
+    }
+    value
+}
+
 /// The value of a double-quoted scalar, given what stands between its quotes.
 ///
 /// Errors: what is wrong with an escape.
@@ -43,7 +60,10 @@ pub fn double(inner: &str) -> Result<String, String> {
             c => value.push(c),
         }
     }
-    Ok(value)
+    match value.contains(super::scalars::MARK) {
+        true => Err("this character is not allowed".into()),
+        false => Ok(value),
+    }
 }
 
 /// One line end within a scalar becomes a space, more become one less; blanks around them vanish.

@@ -1,8 +1,8 @@
-//! Values that quire cannot read itself stand in its text as placeholders and are put back into its tree.
+//! Values that quire does not read itself stand in its text as placeholders; they are looked up in its tree.
 
 use std::collections::BTreeMap;
 
-use quire::ast::{Ast, NullKind, ScalarKind, Tag};
+use quire::ast::{Ast, NullKind, ScalarKind};
 
 /// First character of a placeholder: a noncharacter that [`super::guard`] refuses in texts.
 pub const MARK: char = '\u{fdd0}';
@@ -16,7 +16,7 @@ enum Stored {
 }
 
 /// The values behind the placeholders of one text.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Scalars {
     list: Vec<Stored>,
     /// Equal texts share a placeholder, so that quire sees equal keys as equal.
@@ -26,8 +26,8 @@ pub struct Scalars {
 impl Scalars {
     /// What to write for a text: the text in double quotes if quire reads it right, otherwise a placeholder.
     pub fn write(&mut self, text: String) -> String {
-        let simple = !text.contains(|c: char| c.is_control() || c == '"' || c == '\\' || c == MARK);
-        if simple {
+        let special = |c: char| c.is_control() || c == '"' || c == '\\' || c == MARK;
+        if text.len() < super::scan::LONG && !text.contains(special) {
             return format!("\"{text}\"");
         }
         let next = self.list.len();
@@ -45,44 +45,28 @@ impl Scalars {
     }
 
     /// The value of a scalar of the rewritten text; a null is the empty text.
-    pub fn text(&self, text: &str) -> String {
-        match self.find(text) {
+    pub fn resolve_text(&self, text: String) -> String {
+        match self.find(&text) {
             Some(Stored::Text(value)) => value.clone(),
             Some(Stored::Null) => String::new(),
-            None => text.to_string(),
+            None => text,
+        }
+    }
+
+    /// The node itself if it is a placeholder; what is below it stays.
+    pub fn resolve(&self, ast: Ast) -> Ast {
+        let Ast::Scalar(pos, tag, kind, text) = ast else {
+            return ast;
+        };
+        match self.find(&text) {
+            Some(Stored::Null) => Ast::Null(pos, tag, NullKind::Implicit),
+            Some(Stored::Text(value)) => Ast::Scalar(pos, tag, ScalarKind::Quoted, value.clone()),
+            None => Ast::Scalar(pos, tag, kind, text),
         }
     }
 
     fn find(&self, text: &str) -> Option<&Stored> {
         let index: usize = text.strip_prefix(MARK)?.parse().ok()?;
         self.list.get(index)
-    }
-
-    /// Puts the values in place of their placeholders.
-    pub fn restore(&self, tree: Ast) -> Ast {
-        if self.list.is_empty() {
-            return tree;
-        }
-        match tree {
-            Ast::Scalar(pos, tag, kind, text) => match self.find(&text) {
-                Some(Stored::Null) => Ast::Null(pos, tag, NullKind::Implicit),
-                Some(Stored::Text(value)) => Ast::Scalar(pos, tag, ScalarKind::Quoted, value.clone()),
-                None => Ast::Scalar(pos, tag, kind, text),
-            },
-            Ast::Seq(pos, tag, items) => Ast::Seq(
-                pos,
-                tag,
-                items.into_iter().map(|item| self.restore(item)).collect(),
-            ),
-            Ast::Map(pos, tag, items) => self.restore_map(pos, tag, items),
-            null => null,
-        }
-    }
-
-    fn restore_map(&self, pos: quire::Pos, tag: Tag, items: BTreeMap<String, Ast>) -> Ast {
-        let items = items
-            .into_iter()
-            .map(|(key, item)| (self.text(&key), self.restore(item)));
-        Ast::Map(pos, tag, items.collect())
     }
 }

@@ -65,8 +65,6 @@ pub struct Scanned {
     pub text: String,
     /// Moved columns.
     pub shifts: Vec<Shift>,
-    /// Values of placeholders.
-    pub scalars: Scalars,
 }
 
 /// A position in the text, with what quire remembers about the line.
@@ -90,7 +88,7 @@ struct Bracket {
     at: Cursor,
 }
 
-struct Scanner<'a> {
+struct Scanner<'a, 's> {
     text: &'a str,
     at: Cursor,
     levels: Vec<usize>,
@@ -100,11 +98,11 @@ struct Scanner<'a> {
     /// Column of the key or dash that the next value belongs to.
     parent: Option<usize>,
     tokens: Vec<Token>,
-    out: Rewriter<'a>,
+    out: Rewriter<'a, 's>,
 }
 
 /// The text for quire in the making.
-struct Rewriter<'a> {
+struct Rewriter<'a, 's> {
     text: &'a str,
     /// The original is taken over up to here.
     copied: usize,
@@ -112,7 +110,7 @@ struct Rewriter<'a> {
     /// Column at the end of `result`, from 0.
     column: usize,
     shifts: Vec<Shift>,
-    scalars: Scalars,
+    scalars: &'s mut Scalars,
 }
 
 type Scan<T> = Result<T, Refusal>;
@@ -120,8 +118,8 @@ type Scan<T> = Result<T, Refusal>;
 /// Scans a text without unprintable characters and carriage returns.
 ///
 /// Errors: the first thing that is wrong.
-pub fn scan(text: &str) -> Scan<Scanned> {
-    let mut scanner = Scanner::new(text);
+pub fn scan(text: &str, scalars: &mut Scalars) -> Scan<Scanned> {
+    let mut scanner = Scanner::new(text, scalars);
     while let Some(c) = scanner.peek() {
         scanner.token_at(c)?;
     }
@@ -135,7 +133,6 @@ pub fn scan(text: &str) -> Scan<Scanned> {
         tokens: scanner.tokens,
         text: out.result,
         shifts: out.shifts,
-        scalars: out.scalars,
     })
 }
 
@@ -160,10 +157,13 @@ fn is_tag_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-%#;/?:@&=+$_.~*'()".contains(c)
 }
 
+/// Scalars from this length on, in bytes, are cheaper to read here than in quire.
+pub const LONG: usize = 20;
+
 const UNQUOTED_TAB: &str = "Tab character may appear only in quoted string";
 
-impl<'a> Scanner<'a> {
-    fn new(text: &'a str) -> Scanner<'a> {
+impl<'a, 's> Scanner<'a, 's> {
+    fn new(text: &'a str, scalars: &'s mut Scalars) -> Scanner<'a, 's> {
         Scanner {
             text,
             at: Cursor {
@@ -184,7 +184,7 @@ impl<'a> Scanner<'a> {
                 result: String::with_capacity(text.len() + text.len() / 16),
                 column: 0,
                 shifts: Vec::new(),
-                scalars: Scalars::default(),
+                scalars,
             },
         }
     }
@@ -194,7 +194,20 @@ impl<'a> Scanner<'a> {
     }
 
     fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
+        match self.text.as_bytes().get(self.at.offset) {
+            Some(byte) if byte.is_ascii() => Some(char::from(*byte)),
+            _ => self.rest().chars().next(),
+        }
+    }
+
+    /// Skips characters of one byte that are neither blank nor line end nor one of `stops`.
+    fn skip_plain(&mut self, stops: &[u8]) {
+        let bytes = self.text.as_bytes().get(self.at.offset..).unwrap_or(&[]);
+        let plain = |b: &u8| matches!(b, b'!'..=b'~') && !stops.contains(b);
+        let count = bytes.iter().take_while(|b| plain(b)).count();
+        self.at.offset += count;
+        self.at.column += count;
+        self.at.line_start &= count == 0;
     }
 
     /// The character behind the next one.
@@ -226,8 +239,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Goes to the start of the next line, or to the end.
     fn skip_line(&mut self) {
-        while !matches!(self.bump(), None | Some('\n')) {}
+        let rest = self.rest();
+        let length = rest.find('\n').unwrap_or(rest.len());
+        self.at.offset += length;
+        self.at.column += rest.get(..length).map_or(0, |line| line.chars().count());
+        self.bump();
     }
 
     /// Notes a token that ends here, and the levels of indentation that it opens or closes.
@@ -280,6 +298,7 @@ impl<'a> Scanner<'a> {
             }
             '#' => {
                 self.skip_line();
+                self.out.shorten_comment(start, self.at);
                 self.note(Sign::Comment, start);
                 Ok(())
             }
@@ -372,14 +391,22 @@ impl<'a> Scanner<'a> {
             return self.plain(start);
         }
         let end = self.plain_end()?;
-        let text = self.text.get(start.offset..end.offset).unwrap_or("");
-        let value = quoted::single(&text.trim_end().replace('\'', "''"));
-        self.out.replace(start, end, |scalars| scalars.write(value));
+        self.replace_plain(start, end);
         self.push_until(Sign::Scalar, start, end)
+    }
+
+    fn replace_plain(&mut self, start: Cursor, end: Cursor) {
+        let text = self.text.get(start.offset..end.offset).unwrap_or("");
+        let value = quoted::plain(text);
+        self.out.replace(start, end, |scalars| scalars.write(value));
     }
 
     fn plain(&mut self, start: Cursor) -> Scan<()> {
         let end = self.plain_end()?;
+        // Not a key: quire takes the colon behind quotes for another kind of colon.
+        if end.offset - start.offset >= LONG && self.peek() != Some(':') {
+            self.replace_plain(start, end);
+        }
         self.push_until(Sign::Scalar, start, end)
     }
 
@@ -396,7 +423,9 @@ impl<'a> Scanner<'a> {
     fn plain_end(&mut self) -> Scan<Cursor> {
         let least = self.levels.last().copied().unwrap_or(0) + usize::from(!self.fresh);
         let in_flow = !self.flow.is_empty();
-        while let Some(c) = self.peek() {
+        loop {
+            self.skip_plain(if in_flow { b":[]{}," } else { b":" });
+            let Some(c) = self.peek() else { break };
             let here = self.at;
             match c {
                 c if in_flow && is_flow(c) => return Ok(here),
@@ -436,6 +465,7 @@ impl<'a> Scanner<'a> {
         let mut numeric = false;
         let mut last_escape = None;
         loop {
+            self.skip_plain(b"\"\\");
             match self.bump() {
                 None => return Err(bad(start, "Unclosed double-quoted string")),
                 Some('"') => break,
@@ -450,7 +480,7 @@ impl<'a> Scanner<'a> {
         let inner = self.inner(start);
         // quire takes the quote behind an escaped backslash for an escaped one.
         let swallowed = inner.ends_with('\\') && last_escape == Some(self.at.offset - 1);
-        if numeric || swallowed {
+        if numeric || swallowed || inner.len() >= LONG {
             let value = quoted::double(inner).map_err(|text| at(Stage::Parse, start, text))?;
             let end = self.at;
             self.out.replace(start, end, |scalars| scalars.write(value));
@@ -471,6 +501,7 @@ impl<'a> Scanner<'a> {
         self.bump();
         let mut doubled = false;
         loop {
+            self.skip_plain(b"'");
             match self.bump() {
                 None => return Err(bad(start, "Unclosed quoted string")),
                 Some('\'') if self.peek() == Some('\'') => {
@@ -481,8 +512,9 @@ impl<'a> Scanner<'a> {
                 Some(_) => {}
             }
         }
-        if doubled {
-            let value = quoted::single(self.inner(start));
+        let inner = self.inner(start);
+        if doubled || (inner.len() >= LONG && self.peek() != Some(':')) {
+            let value = quoted::single(inner);
             let end = self.at;
             self.out.replace(start, end, |scalars| scalars.write(value));
         }
@@ -620,7 +652,7 @@ impl<'a> Scanner<'a> {
         let least = self.levels.last().copied().unwrap_or(0) + usize::from(!start.line_start);
         let leave = odd && !folded && header.bare && found.indent >= least.max(1) && found.starts_clean();
         while self.at.offset < end {
-            self.bump();
+            self.skip_line();
         }
         if !leave {
             // quire could read most of these, but slowly.
@@ -631,7 +663,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-impl Rewriter<'_> {
+impl Rewriter<'_, '_> {
     fn append(&mut self, piece: &str) {
         match piece.rsplit_once('\n') {
             Some((_, last)) => self.column = last.chars().count(),
@@ -647,10 +679,17 @@ impl Rewriter<'_> {
         self.copied = self.copied.max(offset);
     }
 
+    /// Leaves the words of a comment away, which quire would look at one character after the other.
+    fn shorten_comment(&mut self, start: Cursor, end: Cursor) {
+        self.copy(start.offset + 1);
+        let line_end = end.column == 0 && end.offset > start.offset;
+        self.copied = end.offset - usize::from(line_end);
+    }
+
     /// Writes something else for a scalar and keeps the lines.
     fn replace(&mut self, start: Cursor, end: Cursor, write: impl FnOnce(&mut Scalars) -> String) {
         self.copy(start.offset);
-        let scalar = write(&mut self.scalars);
+        let scalar = write(self.scalars);
         self.append(&scalar);
         if end.line > start.line {
             let lines = "\n".repeat(end.line - start.line);

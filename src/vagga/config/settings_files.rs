@@ -1,15 +1,14 @@
 //! Reads the settings: files of the user, `VAGGA_SETTINGS`, files of the project; later ones override.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-use serde_json::{Map, Value};
 
 use super::load::failure;
 use super::schema::settings::OUTSIDE;
 use super::schema::{PROJECT_SETTINGS, USER_SETTINGS};
 use super::Settings;
 use crate::config::problem::{Problems, Stage};
-use crate::config::Document;
+use crate::config::{Document, Value};
 use crate::vagga::failure::{exit, Failure};
 
 /// Files of the user below `$HOME`.
@@ -26,12 +25,15 @@ const VARIABLE: &str = "VAGGA_SETTINGS";
 /// Keys whose values accumulate instead of replacing each other.
 const ACCUMULATING: [&str; 3] = ["environ", "external_volumes", "propagate_environ"];
 
+/// Settings so far, by key.
+type Merged = BTreeMap<String, Value>;
+
 /// Reads all settings that apply to the project in `root`.
 ///
 /// Errors: exit 126 with all problems of the first source that has any.
 pub fn read(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Failure> {
     let home = env("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-    let mut merged = Map::new();
+    let mut merged = Merged::new();
     for name in USER_FILES {
         if let Some(path) = home
             .as_ref()
@@ -76,19 +78,19 @@ fn explain_refusal(mut problems: Problems) -> Problems {
     problems
 }
 
-fn merge_user(merged: &mut Map<String, Value>, document: Document, root: &Path) -> Result<(), Failure> {
-    let mut value = document
+fn merge_user(merged: &mut Merged, document: Document, root: &Path) -> Result<(), Failure> {
+    let value = document
         .check(&USER_SETTINGS)
         .map_err(|problems| failure(&problems))?;
-    let sites = value.get_mut("site_settings").map(Value::take);
-    merge(merged, value);
-    if let Some(Value::Object(mut sites)) = sites {
-        let site = sites
-            .keys()
-            .find(|dir| Path::new(dir.as_str()) == root)
-            .cloned()
-            .and_then(|dir| sites.remove(&dir));
-        if let Some(site) = site {
+    let (sites, general): (Vec<_>, Vec<_>) = value
+        .into_entries()
+        .into_iter()
+        .partition(|(key, _)| key.as_str() == Some("site_settings"));
+    merge(merged, Value::Map(general));
+    for (_, sites) in sites {
+        let here = |key: &Value| key.as_str().is_some_and(|dir| Path::new(dir) == root);
+        let site = sites.into_entries().into_iter().find(|(key, _)| here(key));
+        if let Some((_, site)) = site {
             merge(merged, site);
         }
     }
@@ -96,35 +98,39 @@ fn merge_user(merged: &mut Map<String, Value>, document: Document, root: &Path) 
 }
 
 /// Lays the keys of `value` that are set over those of `merged`.
-fn merge(merged: &mut Map<String, Value>, value: Value) {
-    let Value::Object(items) = value else {
-        return;
-    };
-    for (key, value) in items.into_iter().filter(|(_, value)| !value.is_null()) {
-        let accumulates = ACCUMULATING.contains(&key.as_str());
-        match (merged.get_mut(&key), value) {
-            (Some(Value::Object(old)), Value::Object(new)) if accumulates => old.extend(new),
-            (Some(Value::Array(old)), Value::Array(new)) if accumulates => old.extend(new),
+fn merge(merged: &mut Merged, value: Value) {
+    for (key, value) in value.into_entries() {
+        let Some(key) = key.as_str().filter(|_| value != Value::Null) else {
+            continue;
+        };
+        let accumulates = ACCUMULATING.contains(&key);
+        match (merged.get_mut(key), value) {
+            (Some(Value::Map(old)), Value::Map(new)) if accumulates => {
+                old.retain(|(key, _)| new.iter().all(|(other, _)| other != key));
+                old.extend(new);
+            }
+            (Some(Value::List(old)), Value::List(new)) if accumulates => old.extend(new),
             (_, value) => {
-                merged.insert(key, value);
+                merged.insert(key.to_string(), value);
             }
         }
     }
 }
 
-fn decode(mut merged: Map<String, Value>, home: Option<&Path>) -> Result<Settings, Failure> {
-    merged.remove("site_settings");
+fn decode(mut merged: Merged, home: Option<&Path>) -> Result<Settings, Failure> {
     let shared = merged.remove("shared_cache");
     for key in ["storage_dir", "cache_dir"] {
         let text = merged.get(key).and_then(Value::as_str);
         if let Some(path) = text.map(|text| expand_home(text, home)) {
-            merged.insert(key.into(), Value::String(path?));
+            merged.insert(key.into(), Value::Text(path?));
         }
     }
     if shared == Some(Value::Bool(false)) {
         merged.remove("cache_dir");
     }
-    serde_json::from_value(Value::Object(merged))
+    let entries = merged.into_iter().map(|(key, value)| (Value::Text(key), value));
+    Value::Map(entries.collect())
+        .decode()
         .map_err(|e| Failure::new(exit::CONFIG, format!("settings cannot be merged: {e}")))
 }
 
