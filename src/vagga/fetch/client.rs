@@ -7,33 +7,30 @@ use std::thread;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use ureq::http::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED};
-use ureq::http::{HeaderMap, StatusCode};
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Proxy};
+use ureq::http::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED, LOCATION};
+use ureq::http::{HeaderMap, Response, StatusCode};
+use ureq::tls::RootCerts;
+use ureq::Body;
 
+use super::address::{escape, join};
+use super::route::{Proxies, Routes};
 use super::{trust, FetchError, OnProgress};
 
 /// How often a transfer is begun or taken up again before it counts as failed.
 const ATTEMPTS: u32 = 4;
+/// Bytes that make up for the attempts before: a long transfer may break often as long as it goes on.
+const GAIN: u64 = 1 << 20;
+/// Redirects followed in one transfer.
+const REDIRECTS: u32 = 10;
 /// Bytes read at once.
 const CHUNK: usize = 128 * 1024;
 
-/// Whether the proxy variables of the environment apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proxies {
-    /// `http_proxy`, `https_proxy`, `all_proxy`, `no_proxy` and their upper-case forms.
-    Environment,
-    /// Connect directly (setting `proxy-env-vars: false`).
-    None,
-}
-
-/// A connection pool. Opening one reads the trust store, so one serves many files.
+/// Connections that are kept. Opening a client reads the trust store, so one serves many files.
 #[derive(Debug, Clone)]
 pub struct Client {
-    direct: Agent,
-    http: Option<Agent>,
-    https: Option<Agent>,
+    routes: Routes,
+    /// False when this host has no certificates to verify servers with.
+    trusts: bool,
 }
 
 /// A finished transfer.
@@ -66,28 +63,10 @@ enum Trouble {
 impl Client {
     /// A client for this process.
     pub fn new(proxies: Proxies) -> Client {
-        let proxy = |names: &[&str]| match proxies {
-            Proxies::Environment => names.iter().find_map(|name| proxy_from(name)),
-            Proxies::None => None,
-        };
-        let roots = RootCerts::new_with_certs(&trust::certificates());
+        let certificates = trust::certificates();
         Client {
-            http: proxy(&["http_proxy", "all_proxy", "ALL_PROXY"]).map(|p| agent(&roots, Some(p))),
-            https: proxy(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
-                .map(|p| agent(&roots, Some(p))),
-            direct: agent(&roots, None),
-        }
-    }
-
-    fn agent_for(&self, url: &str) -> &Agent {
-        let proxied = if url.starts_with("https:") {
-            &self.https
-        } else {
-            &self.http
-        };
-        match proxied {
-            Some(agent) if !bypasses_proxy(url, &no_proxy()) => agent,
-            _ => &self.direct,
+            trusts: !certificates.is_empty(),
+            routes: Routes::new(proxies, &RootCerts::new_with_certs(&certificates)),
         }
     }
 
@@ -109,19 +88,24 @@ impl Client {
         } else {
             Validator::None
         };
-        for attempt in 1.. {
-            match self.attempt(url, &mut file, &mut validator, limit, progress) {
+        let (mut attempt, mut most) = (1, 0);
+        loop {
+            let why = match self.attempt(url, &mut file, &mut validator, limit, progress) {
                 Ok(fetched) => return Ok(fetched),
-                Err(Trouble::Passing(why)) if attempt < ATTEMPTS => {
-                    log::info!("{url}: {why}; trying again");
-                    thread::sleep(Duration::from_millis(200 << attempt));
-                }
-                Err(Trouble::Passing(why) | Trouble::Final(why)) => {
-                    return Err(FetchError(format!("Error downloading file {url}: {why}")))
-                }
+                Err(Trouble::Passing(why)) => why,
+                Err(Trouble::Final(why)) => return Err(failed(url, &why)),
+            };
+            let have = file.metadata().map_or(0, |m| m.len());
+            if have >= most + GAIN {
+                (attempt, most) = (1, have);
             }
+            if attempt >= ATTEMPTS {
+                return Err(failed(url, &why));
+            }
+            log::info!("{url}: {why}; trying again");
+            thread::sleep(Duration::from_millis(200 << attempt));
+            attempt += 1;
         }
-        unreachable!("the loop above has no end")
     }
 
     fn attempt(
@@ -133,17 +117,18 @@ impl Client {
         progress: OnProgress,
     ) -> Result<Fetched, Trouble> {
         let mut have = file.metadata().map_or(0, |m| m.len());
-        let mut request = self.agent_for(url).get(url);
+        let mut headers = Vec::new();
         match validator {
-            Validator::Tag(tag) if have > 0 => {
-                request = request
-                    .header("Range", format!("bytes={have}-"))
-                    .header("If-Range", tag.as_str())
-            }
-            Validator::Digest if have > 0 => request = request.header("Range", format!("bytes={have}-")),
-            _ => have = 0,
+            Validator::None => have = 0,
+            Validator::Tag(tag) => headers.push(("If-Range", tag.clone())),
+            Validator::Digest => {}
         }
-        let mut response = request.call().map_err(|e| Trouble::Passing(describe(&e)))?;
+        if have > 0 {
+            headers.push(("Range", format!("bytes={have}-")));
+        } else {
+            headers.clear();
+        }
+        let mut response = self.answer(url, &headers)?;
         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && have > 0 {
             file.set_len(0).map_err(disk)?;
             return Err(Trouble::Passing("the server has less than was received".into()));
@@ -174,60 +159,58 @@ impl Client {
             size,
         })
     }
-}
 
-/// One agent. Only per-read and connect timeouts are set: a resolve or global timeout would start threads.
-fn agent(roots: &RootCerts, proxy: Option<Proxy>) -> Agent {
-    Agent::config_builder()
-        .http_status_as_error(false)
-        .tls_config(TlsConfig::builder().root_certs(roots.clone()).build())
-        .proxy(proxy)
-        .user_agent(concat!("vagga/", env!("CARGO_PKG_VERSION")))
-        .accept_encoding("identity")
-        .timeout_connect(Some(Duration::from_secs(30)))
-        .timeout_per_read(Some(Duration::from_secs(60)))
-        .build()
-        .new_agent()
-}
-
-fn proxy_from(name: &str) -> Option<Proxy> {
-    let value = std::env::var(name).ok().filter(|v| !v.is_empty())?;
-    match Proxy::new(&value) {
-        Ok(proxy) => Some(proxy),
-        Err(_) => {
-            log::warn!("{name}={value} is not the address of a proxy: ignored");
-            None
+    /// The answer at the end of all redirects.
+    fn answer(&self, url: &str, headers: &[(&str, String)]) -> Result<Response<Body>, Trouble> {
+        let mut here = escape(url);
+        for _ in 0..=REDIRECTS {
+            let mut request = self.routes.agent_for(&here).get(&here);
+            for (name, value) in headers {
+                request = request.header(*name, value);
+            }
+            let response = request.call().map_err(|e| self.trouble(&e))?;
+            let Some(location) = redirect(&response) else {
+                return Ok(response);
+            };
+            here = join(&here, &escape(&location))
+                .ok_or_else(|| Trouble::Final(format!("it is redirected to {location:?}")))?;
         }
+        Err(Trouble::Final("there are too many redirects".into()))
+    }
+
+    fn trouble(&self, error: &ureq::Error) -> Trouble {
+        use ureq::Error;
+        let text = error.to_string();
+        match error {
+            Error::Rustls(_) | Error::Tls(_) => Trouble::Final(self.about_trust(text)),
+            // What the TLS library reports while it reads: a certificate that is not trusted, mostly.
+            Error::Io(e) if e.kind() == io::ErrorKind::InvalidData => Trouble::Final(self.about_trust(text)),
+            Error::BadUri(_) | Error::Http(_) | Error::InvalidProxyUrl => Trouble::Final(text),
+            _ => Trouble::Passing(text),
+        }
+    }
+
+    fn about_trust(&self, text: String) -> String {
+        if !self.trusts {
+            return format!(
+                "{text} (this host has no certificates: install ca-certificates or set SSL_CERT_FILE)"
+            );
+        }
+        format!(
+            "{text} (a certificate that is trusted here must be in the host's bundle or in SSL_CERT_FILE)"
+        )
     }
 }
 
-fn no_proxy() -> String {
-    std::env::var("no_proxy")
-        .or_else(|_| std::env::var("NO_PROXY"))
-        .unwrap_or_default()
+/// Where an answer sends us, if it does.
+fn redirect(response: &Response<Body>) -> Option<String> {
+    let location = response.headers().get(LOCATION)?;
+    matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308)
+        .then(|| String::from_utf8_lossy(location.as_bytes()).into_owned())
 }
 
-/// True when the host of `url` is in the list: `*`, a name, or a domain with or without a leading dot.
-fn bypasses_proxy(url: &str, list: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match host_port.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or(v6),
-        None => host_port.split(':').next().unwrap_or(host_port),
-    };
-    list.split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-        .any(|entry| {
-            let name = entry.trim_start_matches("*.").trim_start_matches('.');
-            entry == "*"
-                || host.eq_ignore_ascii_case(name)
-                || (host.len() > name.len()
-                    && host
-                        .to_ascii_lowercase()
-                        .ends_with(&format!(".{}", name.to_ascii_lowercase())))
-        })
+fn failed(url: &str, why: &str) -> FetchError {
+    FetchError(format!("Error downloading file {url}: {why}"))
 }
 
 fn open_part(part: &Path, resume: bool) -> io::Result<File> {
@@ -326,36 +309,8 @@ fn disk(error: io::Error) -> Trouble {
     Trouble::Final(format!("cannot write to the cache: {error}"))
 }
 
-fn describe(error: &ureq::Error) -> String {
-    let text = error.to_string();
-    if text.contains("UnknownIssuer") {
-        return format!("{text} (is the certificate of the proxy in the host's bundle or in SSL_CERT_FILE?)");
-    }
-    text
-}
-
 /// Lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     use rustc_serialize::hex::ToHex;
     bytes.to_hex()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bypasses_proxy;
-
-    #[test]
-    fn no_proxy_names_hosts_and_domains() {
-        for (url, list, expected) in [
-            ("http://a.example.org/x", "example.org", true),
-            ("http://a.example.org:80/x", ".example.org", true),
-            ("http://badexample.org/x", "example.org", false),
-            ("https://u:p@host/x", "other, host", true),
-            ("http://[::1]:80/", "::1", true),
-            ("http://x/", "*", true),
-            ("http://x/", "", false),
-        ] {
-            assert_eq!(bypasses_proxy(url, list), expected, "{url} {list}");
-        }
-    }
 }

@@ -3,15 +3,19 @@
 //! A file is fetched once and kept in `CACHE/downloads`; a digest, when given, is checked on every use. Everything
 //! here is blocking and single-threaded, so that the caller may fork afterwards.
 
+mod address;
 mod batch;
 mod client;
+mod forward;
+mod route;
 mod source;
 #[cfg(test)]
 mod tests;
 mod trust;
 
 pub use batch::{fetch_all, Wanted};
-pub use client::{Client, Proxies};
+pub use client::Client;
+pub use route::Proxies;
 pub use source::{cache_name, fetch, local_path, Request};
 pub use trust::ca_bundle;
 

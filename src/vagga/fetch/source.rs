@@ -3,18 +3,24 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 
 use super::client::{hex, Client, Fetched};
 use super::{FetchError, OnProgress};
+use crate::sys::at;
+use crate::sys::path::Root;
 use crate::vagga::storage::lock::{exclusive, Held};
 
 /// Digits of a SHA-256 digest.
 const DIGEST_LEN: usize = 64;
 /// Fewer digits than this say nothing.
 const DIGEST_MIN: usize = 8;
+/// Most bytes of a name in the cache, so that suffixes still fit in a file name.
+const NAME_MAX: usize = 200;
 
 /// One file wanted by a step.
 #[derive(Debug, Clone)]
@@ -78,6 +84,13 @@ fn download(
     let part = with_suffix(target, ".part");
     let mut last = None;
     for url in urls {
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            last = Some(FetchError(format!(
+                "{url}: is neither an http nor an https address: files of the project begin with `./`, others with \
+                 /volumes/NAME (external-volumes in your settings)"
+            )));
+            continue;
+        }
         match download_one(client, url, &part, expected, progress) {
             Ok(()) => {
                 return fs::rename(&part, target)
@@ -103,7 +116,7 @@ fn download_one(
     let fetched = client
         .download(url, part, resume, None, progress)
         .inspect_err(|_| {
-            if !resume {
+            if !resume || fs::metadata(part).is_ok_and(|m| m.len() == 0) {
                 let _ = fs::remove_file(part);
             }
         })?;
@@ -220,17 +233,17 @@ pub fn local_path(
     })
 }
 
+/// Where `path` is below `base`, links resolved: one that leads out is not followed, since what is read here ends up
+/// in a container.
 fn below(base: &Path, path: &Path, url: &str) -> Result<PathBuf, FetchError> {
-    if path
-        .components()
-        .any(|c| !matches!(c, Component::Normal(_) | Component::CurDir))
-    {
+    if path.components().any(|c| c == Component::ParentDir) {
         return Err(FetchError(format!("{url}: must not leave its directory")));
     }
-    Ok(path
-        .components()
-        .filter(|c| *c != Component::CurDir)
-        .fold(base.to_owned(), |p, c| p.join(c)))
+    let resolve = || -> io::Result<PathBuf> {
+        let file = Root::open(base)?.open_with(path, OFlag::O_PATH, 0)?;
+        fs::read_link(at::handle(file.as_fd()))
+    };
+    resolve().map_err(|e| FetchError(format!("can't read {url:?}: {e} (in {})", base.display())))
 }
 
 /// Name in the cache: eight digits of the digest, else of the SHA-256 of the URL, and the last component of its path.
@@ -250,7 +263,12 @@ pub fn cache_name(url: &str, sha256: Option<&str>) -> String {
         .unwrap_or("");
     match name {
         "" | "." | ".." => format!("{digits}-file.bin"),
-        name => format!("{digits}-{name}"),
+        // The end of a long name, where the kind of the file is told.
+        name => {
+            let mut starts = name.char_indices().map(|(at, _)| at);
+            let start = starts.find(|at| name.len() - at <= NAME_MAX);
+            format!("{digits}-{}", name.get(start.unwrap_or(0)..).unwrap_or(name))
+        }
     }
 }
 
@@ -298,19 +316,38 @@ mod tests {
         ] {
             assert_eq!(cache_name(url, sha256), expected);
         }
+        let long = cache_name(&format!("http://h/{}ä.tar.gz", "x".repeat(300)), None);
+        assert!(long.len() < 220 && long.ends_with("ä.tar.gz"), "{long}");
     }
 
     #[test]
     fn local_sources() {
-        let volumes = BTreeMap::from([(PathBuf::from("v"), PathBuf::from("/srv/v"))]);
-        let path = |url| local_path(url, Path::new("/p"), &volumes);
-        assert_eq!(path("./a/b").unwrap().unwrap(), Path::new("/p/a/b"));
-        assert_eq!(path("/volumes/v/x").unwrap().unwrap(), Path::new("/srv/v/x"));
-        assert_eq!(path("/volumes/v").unwrap().unwrap(), Path::new("/srv/v"));
-        assert!(path("../x").unwrap().is_err());
-        assert!(path("./a/../../x").unwrap().is_err());
-        assert!(path("/volumes/w/x").unwrap().is_err());
+        let dir = std::env::temp_dir().join(format!("vagga-local-{}", std::process::id()));
+        fs::create_dir_all(dir.join("p/a")).unwrap();
+        fs::create_dir_all(dir.join("v")).unwrap();
+        for name in ["p/a/b", "v/x", "secret"] {
+            fs::write(dir.join(name), name).unwrap();
+        }
+        for (target, name) in [("a/b", "p/l"), ("../secret", "p/out"), ("/etc/passwd", "p/abs")] {
+            std::os::unix::fs::symlink(target, dir.join(name)).unwrap();
+        }
+        let dir = dir.canonicalize().unwrap();
+        let volumes = BTreeMap::from([(PathBuf::from("v"), dir.join("v"))]);
+        let path = |url| local_path(url, &dir.join("p"), &volumes);
+        for (url, expected) in [
+            ("./a/b", "p/a/b"),
+            ("./l", "p/a/b"),
+            (".", "p"),
+            ("/volumes/v/x", "v/x"),
+            ("/volumes/v", "v"),
+        ] {
+            assert_eq!(path(url).unwrap().unwrap(), dir.join(expected), "{url}");
+        }
+        for url in ["../x", "./a/../../x", "/volumes/w/x", "./none", "./out", "./abs"] {
+            assert!(path(url).unwrap().is_err(), "{url}");
+        }
         assert!(path("http://x/y").is_none());
+        fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

@@ -207,6 +207,80 @@ fn client_errors_are_final_and_redirects_are_followed() {
     let error = get(&format!("{url}/none"), None, &temp.0).unwrap_err().0;
     assert!(error.contains("404"), "{error}");
     assert_eq!(count.load(Ordering::Relaxed), before + 1);
+    let error = get(&format!("{url}/none"), Some(PAYLOAD_DIGEST), &temp.0)
+        .unwrap_err()
+        .0;
+    assert!(error.contains("404") && parts(&temp.0) == 0, "{error}");
+}
+
+#[test]
+fn redirects_end_and_stay_on_the_network() {
+    let temp = Temp::new();
+    let (url, count) = serve(|_, path, _| {
+        let to = match path {
+            "/file" => "file:///etc/passwd",
+            _ => "round",
+        };
+        format!("HTTP/1.1 301 Moved\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            .into_bytes()
+    });
+    let error = get(&format!("{url}/file"), None, &temp.0).unwrap_err().0;
+    assert!(error.contains("redirected to \"file:///etc/passwd\""), "{error}");
+    let before = count.load(Ordering::Relaxed);
+    let error = get(&format!("{url}/round"), None, &temp.0).unwrap_err().0;
+    assert!(error.contains("too many redirects"), "{error}");
+    assert_eq!(count.load(Ordering::Relaxed), before + 11);
+    let error = get("file:///etc/passwd", None, &temp.0).unwrap_err().0;
+    assert!(error.contains("neither an http nor an https address"), "{error}");
+}
+
+#[test]
+fn the_next_address_is_tried() {
+    let temp = Temp::new();
+    let (url, _) = serve(|_, path, _| match path {
+        "/second" => ok(b"payload", 7, ""),
+        _ => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(),
+    });
+    let request = Request {
+        urls: &[format!("{url}/first"), format!("{url}/second")],
+        sha256: None,
+        cache: &temp.0,
+        project: Path::new("/nonexistent"),
+        external_volumes: &BTreeMap::new(),
+    };
+    let make = || Client::new(Proxies::None);
+    let path = fetch(&mut None, &request, make, &mut |_, _| ()).unwrap();
+    assert!(path.to_string_lossy().ends_with("-first"));
+    assert_eq!(fs::read(path).unwrap(), b"payload");
+}
+
+#[test]
+fn no_threads_remain_that_would_forbid_to_fork() {
+    let temp = Temp::new();
+    let (url, _) = serve(|_, _, _| ok(b"payload", 7, ""));
+    // By name, since localhost has to be resolved.
+    let url = url.replace("127.0.0.1", "localhost");
+    let client = Client::new(Proxies::None);
+    let name = format!("fetch-{}", std::process::id());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let threads = thread::Builder::new().name(name);
+    let worker = threads.spawn(move || {
+        // Threads inherit the name of the one that starts them, so those of other tests do not count.
+        let part = temp.0.join("x.part");
+        client.download(&url, &part, false, None, &mut |_, _| ()).unwrap();
+        sender.send(comm_count()).unwrap();
+    });
+    worker.unwrap().join().unwrap();
+    assert_eq!(receiver.recv().unwrap(), 1);
+}
+
+/// Threads of this process that have the name of the calling one.
+fn comm_count() -> usize {
+    let own = fs::read_to_string("/proc/thread-self/comm").unwrap();
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    tasks
+        .filter(|t| fs::read_to_string(t.path().join("comm")).is_ok_and(|name| name == own))
+        .count()
 }
 
 #[test]

@@ -26,17 +26,19 @@ pub fn ca_bundle() -> Option<PathBuf> {
         .find(|path| path.is_absolute() && fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() > 0))
 }
 
-/// The certificates to verify servers with: [`ca_bundle`], else every file of `SSL_CERT_DIR`. Unreadable files and
-/// entries that are no certificates are passed over; no certificate at all means that https cannot work.
+/// The certificates to verify servers with: those of `SSL_CERT_FILE`, else of every file in `SSL_CERT_DIR`, else of the
+/// host's bundle. Unreadable files and entries that are no certificates are passed over; no certificate at all means
+/// that https cannot work.
 pub fn certificates() -> Vec<Certificate<'static>> {
-    if let Some(bundle) = ca_bundle() {
-        return read(&bundle);
+    if env::var_os("SSL_CERT_FILE").is_none() {
+        let dir = env::var_os("SSL_CERT_DIR").and_then(|dir| fs::read_dir(dir).ok());
+        let entries = dir.into_iter().flatten().flatten();
+        let found: Vec<_> = entries.flat_map(|entry| read(&entry.path())).collect();
+        if !found.is_empty() {
+            return found;
+        }
     }
-    let Some(dir) = env::var_os("SSL_CERT_DIR") else {
-        return Vec::new();
-    };
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.flat_map(|entry| read(&entry.path())).collect()
+    ca_bundle().map(|bundle| read(&bundle)).unwrap_or_default()
 }
 
 fn read(path: &Path) -> Vec<Certificate<'static>> {
