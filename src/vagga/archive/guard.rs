@@ -8,13 +8,15 @@ use std::io::{self, Read};
 const BLOCK: usize = 512;
 /// Largest long name or set of pax records accepted.
 const LIMIT: u64 = 1 << 20;
+/// Most blocks of a sparse map accepted: 21 pieces of a file each.
+const MAP_LIMIT: u32 = 1 << 14;
 
 /// What the next bytes of the stream are.
 enum At {
     /// A header block, so far collected.
     Header,
-    /// A further block of a GNU sparse map.
-    SparseMap,
+    /// A further block of a GNU sparse map, the n-th.
+    SparseMap(u32),
     /// Content and padding; `pax` when it is kept because a size may be among the records.
     Data { left: u64, pax: bool },
 }
@@ -48,7 +50,7 @@ impl<R: Read> Guard<R> {
         while !bytes.is_empty() {
             let want = match self.at {
                 At::Data { left, .. } => usize::try_from(left).unwrap_or(usize::MAX),
-                At::Header | At::SparseMap => BLOCK - self.block.len(),
+                At::Header | At::SparseMap(_) => BLOCK - self.block.len(),
             };
             let (now, later) = bytes.split_at(want.min(bytes.len()));
             bytes = later;
@@ -71,7 +73,7 @@ impl<R: Read> Guard<R> {
                     self.at = At::Header;
                 }
             }
-            At::Header | At::SparseMap => {
+            At::Header | At::SparseMap(_) => {
                 self.block.extend_from_slice(bytes);
                 if self.block.len() == BLOCK {
                     self.block_complete()?;
@@ -84,10 +86,14 @@ impl<R: Read> Guard<R> {
 
     fn block_complete(&mut self) -> io::Result<()> {
         let byte = |at: usize| self.block.get(at).copied().unwrap_or(0);
-        if matches!(self.at, At::SparseMap) {
-            if byte(504) == 0 {
-                self.at = data(self.after_map, false);
+        if let At::SparseMap(nth) = self.at {
+            if nth >= MAP_LIMIT {
+                return Err(too_large("a sparse file has too many pieces"));
             }
+            self.at = match byte(504) {
+                1 => At::SparseMap(nth + 1),
+                _ => data(self.after_map, false),
+            };
             return Ok(());
         }
         let kind = byte(156);
@@ -95,7 +101,7 @@ impl<R: Read> Guard<R> {
         if matches!(kind, b'L' | b'K' | b'x' | b'g') {
             if announced > LIMIT {
                 let text = format!("an extension header of {announced} bytes is too large");
-                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+                return Err(too_large(&text));
             }
             self.pax.clear();
             self.at = data(announced, kind == b'x');
@@ -104,12 +110,16 @@ impl<R: Read> Guard<R> {
         let size = self.size.take().unwrap_or(announced);
         if kind == b'S' && byte(482) == 1 {
             self.after_map = size;
-            self.at = At::SparseMap;
+            self.at = At::SparseMap(0);
         } else {
             self.at = data(size, false);
         }
         Ok(())
     }
+}
+
+fn too_large(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 /// Content of `size` bytes with its padding.
@@ -139,13 +149,12 @@ fn number(field: &[u8]) -> u64 {
     }
 }
 
-/// The `size` among pax records (`LENGTH KEY=VALUE\n`), the last one if there are several.
+/// The `size` among pax records (`LENGTH KEY=VALUE\n`) as the tar crate sees it: the first one counts, and nothing
+/// after a broken record.
 fn pax_size(records: &[u8]) -> Option<u64> {
-    let values = ::tar::PaxExtensions::new(records).filter_map(Result::ok);
-    values
-        .filter(|r| r.key_bytes() == b"size")
-        .filter_map(|r| r.value().ok()?.parse().ok())
-        .last()
+    let mut records = ::tar::PaxExtensions::new(records).map_while(Result::ok);
+    let size = records.find(|r| r.key_bytes() == b"size")?;
+    size.value().ok()?.parse().ok()
 }
 
 impl<R: Read> Read for Guard<R> {

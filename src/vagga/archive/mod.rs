@@ -5,6 +5,7 @@
 
 mod compression;
 mod guard;
+mod sparse;
 mod tar;
 #[cfg(test)]
 mod tests;
@@ -21,13 +22,23 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why an archive could not be unpacked: one line that names the entry, if there is one.
+/// Why an archive could not be unpacked: one line that names the entry, if there is one, and the kind of the system's
+/// error behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArchiveError(pub String);
+pub struct ArchiveError(pub String, pub io::ErrorKind);
 
 impl ArchiveError {
+    /// An error of the archive itself.
+    pub fn new(text: impl Into<String>) -> ArchiveError {
+        ArchiveError(text.into(), io::ErrorKind::InvalidData)
+    }
+
     fn entry(name: &Path, error: &dyn fmt::Display) -> ArchiveError {
-        ArchiveError(format!("{name:?}: {error}"))
+        ArchiveError::new(format!("{name:?}: {error}"))
+    }
+
+    fn io(name: &Path, error: &io::Error) -> ArchiveError {
+        ArchiveError(format!("{name:?}: {error}"), error.kind())
     }
 }
 
@@ -41,7 +52,7 @@ impl std::error::Error for ArchiveError {}
 
 impl From<io::Error> for ArchiveError {
     fn from(error: io::Error) -> ArchiveError {
-        ArchiveError(format!("can't read the archive: {error}"))
+        ArchiveError(format!("can't read the archive: {error}"), error.kind())
     }
 }
 

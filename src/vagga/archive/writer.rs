@@ -85,7 +85,7 @@ impl<'a> Writer<'a> {
             root.sub(path)
         };
         Ok(Writer {
-            dest: open().map_err(|e| ArchiveError::entry(path, &e))?,
+            dest: open().map_err(|e| ArchiveError::io(path, &e))?,
             options,
             parent: None,
             made: HashSet::new(),
@@ -154,28 +154,30 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A directory. One that existed before keeps its mode and owner; a link to a directory counts as one.
+    /// A directory. One that existed before keeps its mode and owner; a link to a directory counts as one. Anything
+    /// else that has the name is replaced.
     pub fn dir(&mut self, path: &Path, meta: Meta) -> Result<(), ArchiveError> {
         self.count(path);
         if path.as_os_str().is_empty() {
             return Ok(());
         }
-        self.try_dir(path, meta)
-            .map_err(|e| ArchiveError::entry(path, &e))
+        self.try_dir(path, meta).map_err(|e| ArchiveError::io(path, &e))
     }
 
     fn try_dir(&mut self, path: &Path, meta: Meta) -> io::Result<()> {
         let owners = self.options.owners;
         let (parent, name) = self.parent_of(path)?;
-        let fresh = match parent.mkdir(name, meta.mode & 0o777) {
-            Ok(()) => true,
+        let make = || parent.mkdir(name, meta.mode & 0o777);
+        let fresh = match make() {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                if parent.stat(name)?.kind() != Kind::Dir {
-                    return Err(io::Error::other("exists and is not a directory"));
+                let is_dir = parent.stat(name).is_ok_and(|stat| stat.kind() == Kind::Dir);
+                if !is_dir {
+                    parent.unlink(name)?;
+                    make()?;
                 }
-                false
+                !is_dir
             }
-            Err(e) => return Err(e),
+            result => result.map(|()| true)?,
         };
         if !fresh && !self.made.contains(path) {
             return Ok(());
@@ -200,7 +202,7 @@ impl<'a> Writer<'a> {
     ) -> Result<(), ArchiveError> {
         self.count(path);
         self.try_file(path, meta, size, data)
-            .map_err(|e| ArchiveError::entry(path, &e))
+            .map_err(|e| ArchiveError::io(path, &e))
     }
 
     fn try_file(&mut self, path: &Path, meta: Meta, size: u64, data: &mut dyn Read) -> io::Result<()> {
@@ -227,13 +229,29 @@ impl<'a> Writer<'a> {
         let owners = self.options.owners;
         let mut make = || -> io::Result<()> {
             let (parent, name) = self.parent_of(path)?;
-            if parent.read_link(name).is_ok_and(|text| text == target) {
-                return Ok(());
-            }
             replacing(parent, name, || parent.symlink(target, name))?;
-            set_owner(owners, meta.owner, |uid, gid| parent.chown(name, uid, gid))
+            set_owner(owners, meta.owner, |uid, gid| parent.chown(name, uid, gid))?;
+            match meta.mtime.map(|sec| Time { sec, nsec: 0 }) {
+                Some(time) => parent.set_times(name, time, time),
+                None => Ok(()),
+            }
         };
-        make().map_err(|e| ArchiveError::entry(path, &e))
+        make().map_err(|e| ArchiveError::io(path, &e))
+    }
+
+    /// Gives an entry, already written, an extended attribute. One that the file system or our rights do not allow is
+    /// left out, as by other unpackers.
+    pub fn attribute(&mut self, path: &Path, name: &OsStr, value: &[u8]) -> Result<(), ArchiveError> {
+        let mut set = || {
+            let (parent, last) = self.parent_of(path)?;
+            parent.set_xattr(last, name, value)
+        };
+        match set() {
+            Err(e) if !matches!(e.raw_os_error(), Some(libc::EPERM | libc::EOPNOTSUPP)) => {
+                Err(ArchiveError::io(path, &e))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Another name of the entry `target` of the archive; made at the end, when everything else is there.
@@ -263,7 +281,7 @@ impl<'a> Writer<'a> {
             set_owner(owners, meta.owner, |uid, gid| parent.chown(name, uid, gid))?;
             parent.chmod(name, meta.mode & 0o7777)
         };
-        make().map_err(|e| ArchiveError::entry(path, &e))
+        make().map_err(|e| ArchiveError::io(path, &e))
     }
 
     /// Counts a device node, which is left out.
@@ -277,7 +295,7 @@ impl<'a> Writer<'a> {
     pub fn finish(mut self) -> Result<Summary, ArchiveError> {
         let subdir = &self.options.subdir;
         if self.summary.entries == 0 && !normalize(subdir)?.as_os_str().is_empty() {
-            return Err(ArchiveError(format!("{subdir:?} is not found in archive")));
+            return Err(ArchiveError::new(format!("{subdir:?} is not found in archive")));
         }
         for (path, target) in std::mem::take(&mut self.hard_links) {
             let dest = self.dest.try_clone()?;
@@ -379,6 +397,11 @@ fn time(seconds: i64) -> SystemTime {
 fn copy(data: &mut dyn Read, file: &mut File, size: u64, buffer: &mut [u8]) -> io::Result<()> {
     let mut written = 0u64;
     let mut hole = false;
+    if size >= SPARSE_FROM {
+        // An impossible size is an error at once, not after hours of zeros.
+        file.set_len(size)?;
+        file.set_len(0)?;
+    }
     loop {
         let n = read_full(data, buffer)?;
         let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else {

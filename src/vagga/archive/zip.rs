@@ -1,11 +1,14 @@
 //! Zip files.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use ::zip::extra_fields::ExtraField;
 use ::zip::read::ZipFile;
-use ::zip::ZipArchive;
+use ::zip::{DateTime, ZipArchive};
 
 use super::writer::{Meta, Writer};
 use super::{ArchiveError, Summary};
@@ -19,13 +22,13 @@ const S_IFLNK: u32 = 0o120000;
 ///
 /// Errors: broken or encrypted archives, unknown compression, names that leave the destination.
 pub fn unpack_zip(file: File, mut writer: Writer) -> Result<Summary, ArchiveError> {
-    let mut archive =
-        ZipArchive::new(file).map_err(|e| ArchiveError(format!("can't read the zip archive: {e}")))?;
+    let mut archive = ZipArchive::new(BufReader::new(file))
+        .map_err(|e| ArchiveError::new(format!("can't read the zip archive: {e}")))?;
     for index in 0..archive.len() {
         let raw = archive
             .by_index_raw(index)
-            .map_err(|e| ArchiveError(format!("entry {index}: {e}")))?;
-        let (name, encrypted) = (PathBuf::from(raw.name()), raw.encrypted());
+            .map_err(|e| ArchiveError::new(format!("entry {index}: {e}")))?;
+        let (name, encrypted) = (name(&raw), raw.encrypted());
         drop(raw);
         if encrypted {
             return Err(ArchiveError::entry(
@@ -43,17 +46,28 @@ pub fn unpack_zip(file: File, mut writer: Writer) -> Result<Summary, ArchiveErro
     writer.finish()
 }
 
-fn one(
-    mut entry: ZipFile<'_, File>,
+/// The name as it is when it is UTF-8, whatever the flag of the entry says; else decoded from the old code page.
+fn name<R: Read>(entry: &ZipFile<'_, R>) -> PathBuf {
+    match std::str::from_utf8(entry.name_raw()) {
+        Ok(_) => PathBuf::from(OsStr::from_bytes(entry.name_raw())),
+        Err(_) => PathBuf::from(entry.name()),
+    }
+}
+
+fn one<R: Read>(
+    mut entry: ZipFile<'_, R>,
     name: &Path,
     target: PathBuf,
     writer: &mut Writer,
 ) -> Result<(), ArchiveError> {
-    let mode = entry.unix_mode();
+    let is_link = entry.unix_mode().is_some_and(|mode| mode & S_IFMT == S_IFLNK);
+    // Programs that know no modes leave zeros.
+    let mode = entry.unix_mode().filter(|mode| mode & 0o777 != 0);
+    let mtime = mtime(&entry);
     let meta = |default| Meta {
         mode: mode.unwrap_or(default) & 0o7777,
         owner: (0, 0),
-        mtime: None,
+        mtime,
     };
     if entry.is_dir() {
         return writer.dir(&target, meta(0o755));
@@ -61,14 +75,55 @@ fn one(
     if target.as_os_str().is_empty() {
         return Err(ArchiveError::entry(name, &"is not a directory"));
     }
-    if mode.is_some_and(|mode| mode & S_IFMT == S_IFLNK) {
-        let mut text = String::new();
+    if is_link {
+        let mut text = Vec::new();
         (&mut entry)
             .take(LINK_MAX)
-            .read_to_string(&mut text)
-            .map_err(|e| ArchiveError::entry(name, &e))?;
-        return writer.symlink(&target, Path::new(&text), meta(0o777));
+            .read_to_end(&mut text)
+            .map_err(|e| ArchiveError::io(name, &e))?;
+        let text = PathBuf::from(OsString::from_vec(text));
+        return writer.symlink(&target, &text, meta(0o777));
     }
     let size = entry.size();
     writer.file(&target, meta(0o644), size, &mut entry)
+}
+
+/// Seconds since the epoch: of the extended timestamp, else the time of MS-DOS, which has no zone, as UTC.
+fn mtime<R: Read>(entry: &ZipFile<'_, R>) -> Option<i64> {
+    let exact = entry.extra_data_fields().find_map(|field| match field {
+        ExtraField::ExtendedTimestamp(times) => times.mod_time(),
+        ExtraField::Ntfs(_) => None,
+    });
+    match exact {
+        Some(seconds) => Some(i64::from(seconds)),
+        None => entry.last_modified().map(|time| seconds(&time)),
+    }
+}
+
+/// Seconds since the epoch of a time in UTC; days by the civil calendar (Hinnant, "chrono-compatible date algorithms").
+fn seconds(time: &DateTime) -> i64 {
+    let (month, day) = (i64::from(time.month()), i64::from(time.day()));
+    let year = i64::from(time.year()) - i64::from(month <= 2);
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    let of_day = i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second());
+    days * 86_400 + of_day
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_dos() {
+        for (year, month, day, expected) in [
+            (1980, 1, 1, 315_532_800),
+            (2000, 2, 29, 951_782_400),
+            (2024, 12, 31, 1_735_603_200),
+        ] {
+            let time = DateTime::from_date_and_time(year, month, day, 1, 2, 4).unwrap();
+            assert_eq!(seconds(&time), expected + 3724);
+        }
+    }
 }

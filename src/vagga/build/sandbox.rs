@@ -61,6 +61,8 @@ fn child(ready: OwnedFd, work: impl FnOnce() -> u8) -> i32 {
         eprintln!("can't set up the builder: {e}");
         return NOT_SET_UP;
     }
+    // Images must not depend on the umask of whoever builds them.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     work().into()
 }
 

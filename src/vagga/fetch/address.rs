@@ -28,7 +28,7 @@ pub fn join(base: &str, location: &str) -> Option<String> {
         let start = joined.get(..scheme.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     });
-    known.then(|| joined)
+    known.then_some(joined)
 }
 
 /// True for `word:…` where the word is a scheme.

@@ -1,6 +1,7 @@
 //! `!Tar`: unpack an archive.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use crate::vagga::archive::{decompress, unpack_tar, ArchiveError, Options, Summary, Writer};
@@ -15,7 +16,7 @@ pub fn build(b: &mut Builder, s: &Tar) -> Result<(), StepError> {
         ..Options::default()
     };
     let source = b.fetch(std::slice::from_ref(&s.url), s.sha256.as_deref())?;
-    unpack(b, &source, &s.path, &options).map_err(|e| StepError::new(format!("{}: {}", s.url, e.message)))?;
+    unpack(b, &source, &s.path, &options).map_err(|e| of_archive(&s.url, e))?;
     if s.path == Path::new("/") {
         b.refresh_resolver()?;
     }
@@ -29,9 +30,22 @@ pub fn unpack(b: &mut Builder, source: &Path, path: &Path, options: &Options) ->
         let writer = Writer::new(&b.root, path, options)?;
         unpack_tar(decompress(file)?, writer)
     };
-    let summary = run().map_err(|e| StepError::new(e.to_string()))?;
+    let summary = run().map_err(|e| failed(&e))?;
     report_devices(b, &summary);
     Ok(summary)
+}
+
+/// Why an archive could not be unpacked; a full disk comes with its remedy.
+pub fn failed(error: &ArchiveError) -> StepError {
+    StepError::from(io::Error::new(error.1, error.to_string()))
+}
+
+/// Names the archive in front of an error.
+pub fn of_archive(url: &str, error: StepError) -> StepError {
+    StepError {
+        message: format!("{url}: {}", error.message),
+        ..error
+    }
 }
 
 /// Says how many device nodes were left out.

@@ -16,8 +16,8 @@ pub fn build(b: &mut Builder, s: &TarInstall) -> Result<(), StepError> {
         .file_name()
         .ok_or_else(|| StepError::new(format!("{}: has no file name", s.url)))?;
     let dir = Path::new("/tmp").join(name);
-    let summary = tar::unpack(b, &source, &dir, &Options::default())
-        .map_err(|e| StepError::new(format!("{}: {}", s.url, e.message)))?;
+    let summary =
+        tar::unpack(b, &source, &dir, &Options::default()).map_err(|e| tar::of_archive(&s.url, e))?;
     let work_dir = dir.join(directory(s, &summary)?);
     b.run(&GuestCommand {
         work_dir,

@@ -11,10 +11,10 @@ use crate::vagga::config::step::Unzip;
 /// Fetches the archive and unpacks it; everything belongs to root.
 pub fn build(b: &mut Builder, s: &Unzip) -> Result<(), StepError> {
     let source = b.fetch(std::slice::from_ref(&s.url), s.sha256.as_deref())?;
-    let fail = |e: ArchiveError| StepError::new(format!("{}: {e}", s.url));
+    let fail = |e: ArchiveError| super::tar::of_archive(&s.url, super::tar::failed(&e));
     if is_dotted(&s.subdir) {
         // Names in zip files are compared as they are written, and none of them begins with a dot.
-        return Err(fail(ArchiveError(format!(
+        return Err(fail(ArchiveError::new(format!(
             "{:?} is not found in archive",
             s.subdir
         ))));
