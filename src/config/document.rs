@@ -209,8 +209,10 @@ impl Reader {
         let parsed = quire::raw_parse(Sources::key(index), text, |doc| {
             ast::process(&options, doc, &errors)
         });
-        for error in errors.unwrap().errors() {
-            self.report_quire(&error.to_string());
+        if let Err(list) = errors.into_result(()) {
+            for error in list.errors() {
+                self.report_quire(&error.to_string());
+            }
         }
         match parsed {
             Ok(tree) => Some(tree),

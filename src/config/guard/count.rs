@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scan::{Sign, Token};
+use super::token::{Sign, Token};
 use super::{refusal, Refusal, MAX_DEPTH, MAX_NODES};
 use crate::config::problem::Stage;
 

@@ -11,9 +11,12 @@
 
 mod block;
 mod count;
+mod cursor;
 mod quoted;
+mod rewrite;
 mod scalars;
 mod scan;
+mod token;
 
 use super::problem::Stage;
 use super::source::Shift;

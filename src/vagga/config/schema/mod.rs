@@ -64,3 +64,116 @@ const PATH: Kind = Kind::Path(PathRule::Any);
 const ENVIRON: Kind = Kind::Map(KeyRule::Any, &Kind::Text);
 const STRINGS: Kind = Kind::List(&Kind::Text);
 const RANGES: Kind = Kind::List(&Kind::IdRange);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::{Default, Variant};
+    use crate::config::{load_text, Document};
+    use crate::vagga::config::{Config, Settings};
+
+    /// YAML of a value of this kind; with `full` every key of a structure, else only those that are required.
+    fn sample(kind: &Kind, full: bool) -> String {
+        match kind {
+            Kind::Text | Kind::ShellOrCommand => "text".into(),
+            Kind::Bool => "true".into(),
+            Kind::Number { max, .. } => max.to_string(),
+            Kind::Digits => u64::MAX.to_string(),
+            Kind::Path(PathRule::Relative) => "a/b".into(),
+            Kind::Path(_) | Kind::PathDefault(_) => "/a/b".into(),
+            Kind::IdRange => "0-4294967294".into(),
+            Kind::Choice(words) => words.last().map(|w| w.replace('_', "-")).unwrap_or_default(),
+            Kind::List(kind) | Kind::FilledList(kind) => format!("[{}]", sample(kind, full)),
+            Kind::Map(KeyRule::Port, kind) => format!("{{80: {}}}", sample(kind, full)),
+            Kind::Map(KeyRule::Path(PathRule::Relative), kind) => format!("{{a: {}}}", sample(kind, full)),
+            Kind::Map(_, kind) => format!("{{/a: {}}}", sample(kind, full)),
+            Kind::Nullable(kind) => sample(kind, full),
+            Kind::Structure(structure) => {
+                let wanted = |key: &&Key| full || key.default == Default::Required;
+                let keys = structure.iter().filter(wanted);
+                let entry =
+                    |key: &Key| format!("{}: {}", key.name.replace('_', "-"), sample(&key.kind, full));
+                format!("{{{}}}", keys.map(entry).collect::<Vec<_>>().join(", "))
+            }
+            Kind::Tagged { variants, .. } => variants.first().map(|v| tagged(v, full)).unwrap_or_default(),
+            Kind::Nothing => "~".into(),
+        }
+    }
+
+    fn tagged(variant: &Variant, full: bool) -> String {
+        format!("!{} {}", variant.tag, sample(&variant.kind, full))
+    }
+
+    fn variants(kind: &Kind) -> &'static [Variant] {
+        match kind {
+            Kind::Tagged { variants, .. } => variants,
+            Kind::Map(_, kind) => variants(kind),
+            _ => &[],
+        }
+    }
+
+    /// Every tag with every key, and with none but the required ones, fits its type.
+    #[test]
+    fn tables_and_types_agree() {
+        let mut number = 0;
+        for full in [false, true] {
+            let mut texts = vec![
+                format!("containers: {{c: {}}}", sample(&container::CONTAINER, full)),
+                sample(&CONFIG, full),
+            ];
+            let steps = variants(&step::STEP)
+                .iter()
+                .map(|v| format!("containers: {{c: {{setup: [{}]}}}}", tagged(v, full)));
+            texts.extend(steps);
+            let volumes = variants(&volume::VOLUMES).iter();
+            texts.extend(
+                volumes.map(|v| format!("containers: {{c: {{volumes: {{/v: {}}}}}}}", tagged(v, full))),
+            );
+            texts.extend(
+                variants(&command::MAIN)
+                    .iter()
+                    .map(|v| format!("commands: {{c: {}}}", tagged(v, full))),
+            );
+            for text in texts {
+                let config = load_text::<Config>("table.yaml", &text, &CONFIG);
+                let config = config.unwrap_or_else(|problems| panic!("{text}: {problems}"));
+                let json = serde_json::to_string(&config).unwrap();
+                assert!(json.contains("minimum_vagga"));
+                number += 1;
+            }
+        }
+        assert!(number > 120, "{number}");
+    }
+
+    /// Both children of `!Supervise`, which are not the first variant.
+    #[test]
+    fn children_fit_their_types() {
+        let text =
+            "commands: {s: !Supervise {children: {a: !BridgeCommand {container: c, run: [x]}, b: !Command \
+                    {container: c, run: x, network: {ip: 1, ports: {80: 0x50}}}}}}";
+        let config: Config = load_text("t", text, &CONFIG).unwrap();
+        let json = serde_json::to_value(&config).unwrap();
+        let children = &json["commands"]["s"]["Supervise"]["children"];
+        assert_eq!(children["b"]["Command"]["network"]["ports"]["80"], 80);
+        assert_eq!(children["a"]["BridgeCommand"]["run"]["Command"][0], "x");
+        assert_eq!(json["commands"]["s"]["Supervise"]["kill_unresponsive_after"], 2);
+    }
+
+    #[test]
+    fn settings_fit_their_type() {
+        for kind in [USER_SETTINGS, SITE_SETTINGS, PROJECT_SETTINGS] {
+            let Kind::Structure(structure) = kind else {
+                panic!()
+            };
+            for key in structure
+                .iter()
+                .filter(|k| !["site_settings", "shared_cache"].contains(&k.name))
+            {
+                let text = format!("{}: {}", key.name, sample(&key.kind, true));
+                let value = Document::parse("t", &text).check(&kind).unwrap();
+                let decoded = value.decode::<Settings>();
+                assert!(decoded.is_ok(), "{text}: {decoded:?}");
+            }
+        }
+    }
+}
