@@ -122,48 +122,53 @@ fn open_host(path: &Path) -> Result<OwnedFd, Failed> {
         .map_err(|e| (path.into(), e.into(), None))
 }
 
+/// Opens what a source of the host names; its messages show the path as the plan prints it.
+fn open_source(source: &Source) -> Result<OwnedFd, Failed> {
+    match source {
+        Source::Host(path) => open_host(path),
+        Source::Beneath { dir, path } => Root::open(dir)
+            .and_then(|root| root.open_with(path, OFlag::O_PATH, 0))
+            .map_err(at(dir.join(path.strip_prefix("/").unwrap_or(path)))),
+        // A base cannot come from the root it is the base of.
+        Source::Root(path) => Err((path.clone(), io::ErrorKind::InvalidInput.into(), None)),
+    }
+}
+
 fn open_input(op: &Op) -> Result<Input, Failed> {
     Ok(match op {
         Op::Bind {
-            source: Source::Host(path),
+            source: Source::Root(_),
             ..
-        } => Input::Path(open_host(path)?),
-        Op::Bind {
-            source: Source::Beneath { dir, path },
-            ..
-        } => {
-            let root = Root::open(dir).map_err(at(dir))?;
-            let fd = root.open_with(path, OFlag::O_PATH, 0);
-            Input::Path(fd.map_err(at(dir.join(path.strip_prefix("/").unwrap_or(path))))?)
-        }
-        Op::Snapshot { from: Some(path), .. } => Input::Path(open_host(path)?),
+        } => Input::Nothing,
+        Op::Bind { source, .. } => Input::Path(open_source(source)?),
+        Op::Snapshot {
+            from: Some(source), ..
+        } => Input::Path(open_source(source)?),
         Op::Device { path, optional } => match open_host(path) {
             Err((_, e, _)) if *optional && e.kind() == io::ErrorKind::NotFound => Input::Nothing,
             result => Input::Path(result?),
         },
         Op::Overlay {
             lower, upper, work, ..
-        } => open_layers(lower, upper, work)?,
+        } => {
+            let lower = lower.iter().map(|dir| open_host(dir)).collect::<Result<_, _>>()?;
+            Input::Layers(lower, open_host(upper)?, open_host(work)?)
+        }
         _ => Input::Nothing,
     })
-}
-
-fn open_layers(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<Input, Failed> {
-    let lower = lower.iter().map(|dir| open_host(dir)).collect::<Result<_, _>>()?;
-    Ok(Input::Layers(lower, open_host(upper)?, open_host(work)?))
 }
 
 /// Mounts the base at [`STAGE`] and opens it.
 fn attach_base(base: &Base) -> Result<Root, Failed> {
     let host = Root::open("/").map_err(at("/"))?;
     match base {
-        Base::Bind { dir, write } => {
-            let source = open_host(dir)?;
-            mount::bind(source.as_fd(), &host, STAGE, true, access(*write)).map_err(at(dir))?;
+        Base::Bind { source, write } => {
+            let source = open_source(source)?;
+            mount::bind(source.as_fd(), &host, STAGE, true, access(*write)).map_err(at("/"))?;
         }
         Base::Overlay { lower, upper, work } => {
-            let layers = open_layers(std::slice::from_ref(lower), upper, work)?;
-            overlay(&layers, &host, STAGE.as_ref()).map_err(at(upper))?;
+            let layers = Input::Layers(vec![open_source(lower)?], open_source(upper)?, open_source(work)?);
+            overlay(&layers, &host, STAGE.as_ref()).map_err(at("/"))?;
         }
         Base::Tmpfs { size } => {
             mount::tmpfs(&host, STAGE, Some(*size), 0o755, None, None).map_err(at("/"))?;
@@ -263,11 +268,12 @@ impl Builder {
         }
     }
 
-    /// An empty file where nothing is.
+    /// An empty file where nothing is; behind a link (as to a resolver's file in `/run`) where it leads.
     fn make_target(&self, target: &Path) -> io::Result<()> {
-        if let Some(parent) = target.parent() {
-            self.root.mkdir_all(parent, 0o755)?;
-        }
+        let parent = target.parent().unwrap_or(target);
+        let behind = self.root.read_link(target).map(|link| parent.join(link));
+        let behind = behind.as_deref().ok().and_then(Path::parent);
+        self.root.mkdir_all(behind.unwrap_or(parent), 0o755)?;
         self.root.create(target, 0o644).map(drop)
     }
 

@@ -17,19 +17,19 @@ pub struct Plan {
 pub enum Base {
     /// A directory of the host, bound together with everything mounted below it.
     Bind {
-        /// Path on the host.
-        dir: PathBuf,
+        /// Which one.
+        source: Source,
         /// `false`: read-only (flags the mount already has, as `nodev`, are kept in both cases).
         write: bool,
     },
     /// Writes go to `upper`, the rest is seen through from `lower`, which stays untouched.
     Overlay {
-        /// Read-only directory of the host.
-        lower: PathBuf,
+        /// Directory of the host, never written to.
+        lower: Source,
         /// Directory that receives all changes.
-        upper: PathBuf,
+        upper: Source,
         /// Empty directory on the same file system as `upper`.
-        work: PathBuf,
+        work: Source,
     },
     /// An empty tmpfs, mode 755.
     Tmpfs {
@@ -135,7 +135,7 @@ pub enum Op {
         /// Where; its mode and owner are those of the copied directory.
         target: PathBuf,
         /// Root to copy from; `None` is the new root itself.
-        from: Option<PathBuf>,
+        from: Option<Source>,
         /// Limit, the copy included.
         size: u64,
         /// Given to every copied entry and to the root of the copy.
@@ -211,14 +211,10 @@ impl fmt::Display for Plan {
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Base::Bind { dir, write } => write!(f, "bind {} / {}", dir.display(), access(*write)),
-            Base::Overlay { lower, upper, work } => write!(
-                f,
-                "overlay / lower={} upper={} work={}",
-                lower.display(),
-                upper.display(),
-                work.display()
-            ),
+            Base::Bind { source, write } => write!(f, "bind {source} / {}", access(*write)),
+            Base::Overlay { lower, upper, work } => {
+                write!(f, "overlay / lower={lower} upper={upper} work={work}")
+            }
             Base::Tmpfs { size } => write!(f, "tmpfs / size={size} mode=755"),
         }
     }
@@ -271,7 +267,7 @@ impl fmt::Display for Op {
             } => {
                 write!(f, "snapshot {at} size={size}{owner}")?;
                 match from {
-                    Some(root) => write!(f, " from={}", root.display()),
+                    Some(root) => write!(f, " from={root}"),
                     None => Ok(()),
                 }
             }
@@ -311,7 +307,7 @@ mod tests {
     fn plan_prints_one_line_per_operation() {
         let plan = Plan {
             base: Base::Bind {
-                dir: "/p/root".into(),
+                source: Source::Host("/p/root".into()),
                 write: false,
             },
             ops: vec![

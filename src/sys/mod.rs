@@ -3,9 +3,11 @@
 //! Functions are thin, take and return safe types, report `std::io::Error`, and never log, print or panic.
 
 pub mod at;
+pub mod capability;
 pub mod descriptors;
 pub mod fs;
 pub mod injection;
+pub mod keyring;
 pub mod loopback;
 pub mod mount;
 pub mod namespace;

@@ -15,7 +15,7 @@ use nix::sys::prctl::set_dumpable;
 
 use super::command::GuestCommand;
 use super::error::StepError;
-use crate::container::{dev, Base, Op, Plan};
+use crate::container::{dev, Base, Op, Plan, Source};
 use crate::sys::namespace::{self, IdMap, IdMapping, MapMethod};
 use crate::sys::process::{self, Fork, Namespaces, Status, WaitOptions};
 use crate::sys::seccomp;
@@ -227,7 +227,7 @@ pub(super) fn plan(root: &Path) -> Plan {
     ops.push(Op::read_only("/sys", "/sys"));
     Plan {
         base: Base::Bind {
-            dir: root.to_path_buf(),
+            source: Source::Host(root.to_path_buf()),
             write: true,
         },
         ops,

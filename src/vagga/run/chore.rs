@@ -1,25 +1,25 @@
 //! Work on the storage that needs the ids of a container: done by its first process before anything is mounted.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::{chown, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
-use nix::fcntl::{renameat2, RenameFlags, AT_FDCWD};
+use nix::fcntl::{renameat2, RenameFlags};
 
-use crate::sys::fs::remove_tree;
+use crate::sys::path::Root;
 use crate::vagga::failure::{exit, Failure};
 
-/// One piece of work. Paths are paths of the host, ids are ids of the container.
+use super::stored::Stored;
+
+/// One piece of work. Ids are ids of the container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Chore {
     /// Create an empty volume unless it exists by now.
     CreateVolume {
-        /// Made first, then renamed.
-        temporary: PathBuf,
-        /// The volume.
-        dir: PathBuf,
+        /// Directory of the volumes.
+        volumes: Stored,
+        /// Name there; made under a temporary one, then renamed.
+        name: PathBuf,
         /// Owner.
         uid: u32,
         /// Group.
@@ -27,8 +27,10 @@ pub enum Chore {
     },
     /// Make an empty directory, whatever was there before.
     EmptyVolume {
-        /// The directory.
-        dir: PathBuf,
+        /// Directory of the volumes.
+        volumes: Stored,
+        /// Name there.
+        name: PathBuf,
         /// Owner.
         uid: u32,
         /// Group.
@@ -37,9 +39,9 @@ pub enum Chore {
     /// Give a directory mode and owner of another one.
     Resemble {
         /// To be changed.
-        dir: PathBuf,
+        dir: Stored,
         /// The model.
-        like: PathBuf,
+        like: Stored,
     },
 }
 
@@ -48,55 +50,66 @@ impl Chore {
     pub fn run(&self) -> Result<(), Failure> {
         let (path, result) = match self {
             Chore::CreateVolume {
-                temporary,
-                dir,
+                volumes,
+                name,
                 uid,
                 gid,
-            } => (dir, create(temporary, dir, *uid, *gid)),
-            Chore::EmptyVolume { dir, uid, gid } => (dir, empty(dir, *uid, *gid)),
-            Chore::Resemble { dir, like } => (dir, resemble(dir, like)),
+            } => (volumes.join(name), create(volumes, name, *uid, *gid)),
+            Chore::EmptyVolume {
+                volumes,
+                name,
+                uid,
+                gid,
+            } => (
+                volumes.join(name),
+                volumes.open().and_then(|root| empty(&root, name, *uid, *gid)),
+            ),
+            Chore::Resemble { dir, like } => (dir.clone(), resemble(dir, like)),
         };
-        result.map_err(|e| Failure::new(exit::SETUP, format!("Can't prepare {path:?}: {e}")))
+        result.map_err(|e| Failure::new(exit::SETUP, format!("Can't prepare {:?}: {e}", path.full())))
     }
 }
 
-fn create(temporary: &Path, dir: &Path, uid: u32, gid: u32) -> io::Result<()> {
-    empty(temporary, uid, gid)?;
-    match renameat2(AT_FDCWD, temporary, AT_FDCWD, dir, RenameFlags::RENAME_NOREPLACE) {
+fn create(volumes: &Stored, name: &PathBuf, uid: u32, gid: u32) -> io::Result<()> {
+    let root = volumes.open()?;
+    let temporary = PathBuf::from(format!(".tmp.{}.new", name.display()));
+    empty(&root, &temporary, uid, gid)?;
+    match renameat2(&root, &temporary, &root, name, RenameFlags::RENAME_NOREPLACE) {
         // Another process was faster.
-        Err(Errno::EEXIST) => fs::remove_dir(temporary),
+        Err(Errno::EEXIST) => root.rmdir(&temporary),
         // A file system without this flag.
-        Err(Errno::EINVAL) => fs::rename(temporary, dir),
+        Err(Errno::EINVAL) => root.rename(&temporary, name),
         result => Ok(result?),
     }
 }
 
-fn empty(dir: &Path, uid: u32, gid: u32) -> io::Result<()> {
-    remove_tree(dir)?;
-    fs::create_dir(dir)?;
-    give(dir, uid, gid)
+fn empty(root: &Root, name: &PathBuf, uid: u32, gid: u32) -> io::Result<()> {
+    root.remove_all(name)?;
+    root.mkdir(name, 0o755)?;
+    give(root, name, uid, gid)
 }
 
-fn resemble(dir: &Path, like: &Path) -> io::Result<()> {
-    let model = fs::metadata(like)?;
-    let mine = fs::metadata(dir)?;
-    if (mine.uid(), mine.gid()) != (model.uid(), model.gid()) {
-        give(dir, model.uid(), model.gid())?;
+fn resemble(dir: &Stored, like: &Stored) -> io::Result<()> {
+    let model = like.open()?.stat("/")?;
+    let root = dir.open()?;
+    let mine = root.stat("/")?;
+    if (mine.uid, mine.gid) != (model.uid, model.gid) {
+        give(&root, &PathBuf::from("/"), model.uid, model.gid)?;
     }
-    if mine.mode() != model.mode() {
-        fs::set_permissions(dir, fs::Permissions::from_mode(model.mode() & 0o7777))?;
+    if mine.mode != model.mode {
+        root.chmod("/", model.mode & 0o7777)?;
     }
     Ok(())
 }
 
 /// chown(2); with a single id there are no others, and the file stays the user's.
-fn give(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
+fn give(root: &Root, name: &PathBuf, uid: u32, gid: u32) -> io::Result<()> {
     if (uid, gid) == (0, 0) {
         return Ok(());
     }
-    match chown(path, Some(uid), Some(gid)) {
+    match root.chown(name, uid, gid) {
         Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
-            log::warn!("the owner {uid}:{gid} of {path:?} does not exist in this container");
+            log::warn!("the owner {uid}:{gid} of {name:?} does not exist in this container");
             Ok(())
         }
         result => result,

@@ -33,7 +33,7 @@ pub fn start(launcher: &Launcher, processes: &[Process]) -> Result<Vec<Running>,
             drop((ours, pids));
             let result = spawn_all(launcher, processes, links, &theirs, &maps, File::from(report));
             if let Err(e) = &result {
-                eprintln!("Can't start isolated containers: {e}");
+                eprintln!("vagga: Can't start isolated containers: {e}");
             }
             process::exit_now(if result.is_ok() { 0 } else { exit::LAUNCHER.into() })
         }

@@ -16,6 +16,7 @@ pub mod pid1;
 pub mod process;
 pub mod program;
 pub mod socket;
+pub mod stored;
 pub mod supervise;
 pub mod terminal;
 pub mod transient;

@@ -22,6 +22,7 @@ use super::environ::{self, Configured, Environ};
 use super::persistent::{self, Filling};
 use super::program::Program;
 use super::socket;
+use super::stored::Stored;
 use super::transient::Transient;
 use super::volumes::{self, Sources, WORK};
 
@@ -75,8 +76,8 @@ pub struct Process {
     pub isolate: bool,
     /// Behaviour of the first process.
     pub pid1: Pid1Mode,
-    /// The command runs in a user namespace of its own, so that it cannot take back what the plan forbids.
-    pub seal: bool,
+    /// The command must not be able to mount, so that it cannot take back what the plan forbids.
+    pub fixed_mounts: bool,
     /// Private writable root.
     pub transient: Option<Transient>,
     /// Volumes that exist once the command has succeeded.
@@ -104,14 +105,16 @@ impl Context<'_> {
         let ops = self.operations(container, info, guard, &chores, &fillings)?;
         let transient = match info.write_mode {
             WriteMode::read_only => None,
-            WriteMode::transient_hard_link_copy => Some(Transient::create(self.storage, &image)?),
+            WriteMode::transient_hard_link_copy => {
+                Some(Transient::create(&self.project.root, self.storage, &image)?)
+            }
         };
         chores
             .borrow_mut()
             .extend(transient.as_ref().map(Transient::chore));
         let base = transient.as_ref().map_or_else(
             || Base::Bind {
-                dir: image.root(),
+                source: self.stored(&image.root()).source(),
                 write: false,
             },
             Transient::base,
@@ -142,7 +145,7 @@ impl Context<'_> {
                 .transpose()?,
             isolate: self.globals.isolate_network || info.common.isolate_network,
             pid1: info.pid1mode,
-            seal: guard || has_vagga_binary(container, info),
+            fixed_mounts: guard || has_vagga_binary(container, info),
             transient,
             fillings: fillings.into_inner(),
             held: self.storage.use_image(&image),
@@ -197,12 +200,12 @@ impl Context<'_> {
         self.make_cache_dirs(container, info)?;
         let present = |path: &'static str| Some(Path::new(path)).filter(|p| fs::metadata(p).is_ok());
         let persistent = |volume: &_| {
-            let prepared = persistent::prepare(self.storage, volume, self.command)?;
+            let prepared = persistent::prepare(&self.project.root, self.storage, volume, self.command)?;
             chores.borrow_mut().extend(prepared.chore);
             fillings.borrow_mut().extend(prepared.filling);
-            Ok(prepared.dir)
+            Ok(prepared.dir.source())
         };
-        let image = |name: &str| self.image(name).map(|image| image.root());
+        let image = |name: &str| Ok(self.stored(&self.image(name)?.root()).source());
         let sources = Sources {
             project: &self.project.root,
             cache,
@@ -237,6 +240,10 @@ impl Context<'_> {
                 .map_err(|e| Failure::new(exit::SETUP, format!("mount !CacheDir {path:?}: {e}")))?;
         }
         Ok(())
+    }
+
+    fn stored(&self, path: &Path) -> Stored {
+        Stored::new(&self.project.root, self.storage, path)
     }
 
     fn work_dir(&self, configured: Option<&Path>) -> PathBuf {

@@ -80,7 +80,7 @@ fn start(
             _ => Ok(Running::absent()),
         };
         running.push(started.unwrap_or_else(|e| {
-            print(&mut io::stderr(), &format!("{e}\n"));
+            print(&mut io::stderr(), &format!("vagga: {e}\n"));
             Running::absent()
         }));
     }

@@ -29,9 +29,9 @@ pub struct Sources<'a> {
     /// The host's `hosts`, if it has one.
     pub hosts: Option<&'a Path>,
     /// Root of the current image of a container.
-    pub image: &'a dyn Fn(&str) -> Result<PathBuf, Failure>,
+    pub image: &'a dyn Fn(&str) -> Result<Source, Failure>,
     /// Directory of a persistent volume for this run.
-    pub persistent: &'a dyn Fn(&Persistent) -> Result<PathBuf, Failure>,
+    pub persistent: &'a dyn Fn(&Persistent) -> Result<Source, Failure>,
     /// The root of the host is the root of the container: protect what it could change.
     pub guard: bool,
 }
@@ -141,8 +141,8 @@ fn mount(target: &Path, volume: &Volume, s: &Sources<'_>) -> Result<Vec<Op>, Fai
                 gid: options.owner_gid,
             },
         }],
-        Volume::Container(name) => bind(Source::Host((s.image)(name)?), false),
-        Volume::Persistent(options) => bind(Source::Host((s.persistent)(options)?), true),
+        Volume::Container(name) => bind((s.image)(name)?, false),
+        Volume::Persistent(options) => bind((s.persistent)(options)?, true),
     })
 }
 

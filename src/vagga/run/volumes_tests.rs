@@ -36,8 +36,8 @@ fn plan(container: &Container, own: &[(&str, Volume)]) -> Result<Vec<String>, Fa
             binary_dir: "/b".as_ref(),
             resolv_conf: Some("/etc/resolv.conf".as_ref()),
             hosts: Some("/etc/hosts".as_ref()),
-            image: &|name| Ok(PathBuf::from("/i").join(name)),
-            persistent: &|p| Ok(PathBuf::from("/v").join(&p.name)),
+            image: &|name| Ok(Source::Host(PathBuf::from("/i").join(name))),
+            persistent: &|p| Ok(Source::Host(PathBuf::from("/v").join(&p.name))),
             guard: false,
         },
     )?;

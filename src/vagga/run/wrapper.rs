@@ -5,7 +5,7 @@
 //! container may look into it.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::container::OpError;
@@ -13,7 +13,7 @@ use crate::sys::namespace::{self, IdMap, IdMapping, MapMethod};
 use crate::sys::path::Root;
 use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Fork, Namespaces, Status, WaitOptions};
-use crate::sys::{descriptors, injection, loopback};
+use crate::sys::{capability, descriptors, injection, keyring, loopback};
 use crate::vagga::config::command::Pid1Mode;
 use crate::vagga::doctor::{hint_for, Stage};
 use crate::vagga::failure::{exit, Failure};
@@ -46,7 +46,7 @@ pub fn run(process: &Process, link: Link, terminal: &Terminal) -> u8 {
     match live(process, link, terminal) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("{failure}");
+            eprintln!("vagga: {failure}");
             failure.exit
         }
     }
@@ -78,7 +78,7 @@ fn live(process: &Process, link: Link, terminal: &Terminal) -> Result<u8, Failur
             terminal,
         }
         .attend(&signals, process.pid1 == Pid1Mode::wait_all_children),
-        None => Err(become_sealed(process)
+        None => Err(become_nested(process)
             .err()
             .unwrap_or_else(|| become_command(process, &environ, terminal))),
     }
@@ -140,66 +140,56 @@ fn environment(process: &Process) -> Result<Variables, Failure> {
 
 /// Forks the command. Its programs cannot look into this process from the first moment on.
 fn start(process: &Process, environ: &Variables, terminal: &Terminal) -> Result<i32, Failure> {
-    let error = |e: io::Error| fail(format!("Can't start the command: {e}"));
-    let sealed = is_sealed(process);
-    let (read, write) = process::pipe().map_err(error)?;
-    let namespaces = match sealed {
-        true => Namespaces::USER | Namespaces::MOUNT,
-        false => {
-            descriptors::hide().map_err(error)?;
-            Namespaces::empty()
-        }
-    };
-    match process::fork(namespaces).map_err(error)? {
-        Fork::Child => {
-            drop(write);
-            let begun = !sealed || matches!(fs::File::from(read).read(&mut [0]), Ok(1));
-            let failure = match begun {
-                true => become_command(process, environ, terminal),
-                false => fail("Can't start the command: the first process is gone".into()),
-            };
-            eprintln!("{failure}");
-            process::exit_now(failure.exit.into())
-        }
-        Fork::Parent(child) => {
-            let _ = process::set_process_group(child.pid, child.pid);
-            if sealed {
-                write_seal(child.pid, process)?;
-                descriptors::hide().map_err(error)?;
-                io::Write::write_all(&mut fs::File::from(write), b"x").map_err(error)?;
-            }
-            Ok(child.pid)
-        }
+    if process.ids.external.is_some() {
+        return start_nested(process, environ, terminal);
+    }
+    descriptors::hide().map_err(not_started)?;
+    match process::fork(Namespaces::empty()).map_err(not_started)? {
+        Fork::Child => end_with(&become_command(process, environ, terminal)),
+        Fork::Parent(child) => Ok(lead_group(child.pid)),
     }
 }
 
-/// True when the command gets a user namespace of its own.
-fn is_sealed(process: &Process) -> bool {
-    process.seal || process.ids.external.is_some()
+/// The same in a further user namespace, whose maps we write before the command does anything.
+fn start_nested(process: &Process, environ: &Variables, terminal: &Terminal) -> Result<i32, Failure> {
+    let (read, write) = process::pipe().map_err(not_started)?;
+    match process::fork(Namespaces::USER).map_err(not_started)? {
+        Fork::Child => {
+            drop(write);
+            match fs::File::from(read).read(&mut [0]) {
+                Ok(1) => end_with(&become_command(process, environ, terminal)),
+                _ => end_with(&fail("Can't start the command: the first process is gone".into())),
+            }
+        }
+        Fork::Parent(child) => {
+            write_nested(child.pid, process)?;
+            descriptors::hide().map_err(not_started)?;
+            fs::File::from(write).write_all(b"x").map_err(not_started)?;
+            Ok(lead_group(child.pid))
+        }
+    }
 }
 
 /// With `pid1mode: exec` nobody is left to write the maps: a helper does it and ends.
-fn become_sealed(process: &Process) -> Result<(), Failure> {
-    if !is_sealed(process) {
+fn become_nested(process: &Process) -> Result<(), Failure> {
+    if process.ids.external.is_none() {
         return Ok(());
     }
-    let error = |e: io::Error| fail(format!("Can't start the command: {e}"));
-    let (read, write) = process::pipe().map_err(error)?;
-    match process::fork(Namespaces::empty()).map_err(error)? {
+    let (read, write) = process::pipe().map_err(not_started)?;
+    match process::fork(Namespaces::empty()).map_err(not_started)? {
         Fork::Child => {
             drop(write);
             let begun = matches!(fs::File::from(read).read(&mut [0]), Ok(1));
-            let result = if begun { write_seal(1, process) } else { Ok(()) };
-            if let Err(failure) = &result {
-                eprintln!("{failure}");
+            match begun.then(|| write_nested(1, process)) {
+                Some(Err(failure)) => end_with(&failure),
+                _ => process::exit_now(0),
             }
-            process::exit_now(if result.is_ok() { 0 } else { exit::SETUP.into() })
         }
         Fork::Parent(helper) => {
             drop(read);
-            namespace::unshare(Namespaces::USER | Namespaces::MOUNT).map_err(error)?;
-            io::Write::write_all(&mut fs::File::from(write), b"x").map_err(error)?;
-            match process::wait(Some(helper.pid), WaitOptions::default()).map_err(error)? {
+            namespace::unshare(Namespaces::USER).map_err(not_started)?;
+            fs::File::from(write).write_all(b"x").map_err(not_started)?;
+            match process::wait(Some(helper.pid), WaitOptions::default()).map_err(not_started)? {
                 Some((_, Status::Exited(0))) => Ok(()),
                 _ => Err(fail(
                     "Can't start the command: its ids could not be mapped".into(),
@@ -209,30 +199,36 @@ fn become_sealed(process: &Process) -> Result<(), Failure> {
     }
 }
 
-/// Ids of the command's own user namespace: those of the container, or one that stands for another one.
-fn write_seal(pid: i32, process: &Process) -> Result<(), Failure> {
-    let identity = |map: &IdMap| {
-        IdMap(
-            map.0
-                .iter()
-                .map(|m| IdMapping {
-                    outside: m.inside,
-                    ..*m
-                })
-                .collect(),
-        )
+/// The map of `external-user-id`: one user that stands for another one, groups as they are.
+fn write_nested(pid: i32, process: &Process) -> Result<(), Failure> {
+    let uid = IdMap(vec![IdMapping {
+        inside: process.ids.uid,
+        outside: process.ids.external.unwrap_or(process.ids.uid),
+        count: 1,
+    }]);
+    let same = |m: &IdMapping| IdMapping {
+        outside: m.inside,
+        ..*m
     };
-    let uid = match process.ids.external {
-        Some(outside) => IdMap(vec![IdMapping {
-            inside: process.ids.uid,
-            outside,
-            count: 1,
-        }]),
-        None => identity(&process.maps.uid),
-    };
-    let gid = identity(&process.maps.gid);
+    let gid = IdMap(process.maps.gid.0.iter().map(same).collect());
     namespace::write_maps(pid, &uid, &gid, &MapMethod::Direct)
         .map_err(|e| fail(format!("error setting uid/gid mappings of the command: {e}")))
+}
+
+/// The command leads a process group; done on both sides, since either may be first.
+fn lead_group(pid: i32) -> i32 {
+    let _ = process::set_process_group(pid, pid);
+    pid
+}
+
+/// The end of a forked child that could not become the command.
+fn end_with(failure: &Failure) -> ! {
+    eprintln!("vagga: {failure}");
+    process::exit_now(failure.exit.into())
+}
+
+fn not_started(e: io::Error) -> Failure {
+    fail(format!("Can't start the command: {e}"))
 }
 
 /// Turns this process into the command; returns only on failure.
@@ -244,7 +240,6 @@ fn become_command(process: &Process, environ: &Variables, terminal: &Terminal) -
 }
 
 fn prepare_command(process: &Process, terminal: &Terminal) -> Result<(), Failure> {
-    let error = |e: io::Error| fail(format!("Can't start the command: {e}"));
     // As first process it leads its group already.
     let _ = process::set_process_group(0, 0);
     std::env::set_current_dir(&process.work_dir).map_err(|e| {
@@ -254,16 +249,21 @@ fn prepare_command(process: &Process, terminal: &Terminal) -> Result<(), Failure
         ))
     })?;
     if terminal.exists() {
-        injection::refuse().map_err(error)?;
+        injection::refuse().map_err(not_started)?;
     }
+    // Kernels and sandboxes without keyrings have no keys to hide.
+    let _ = keyring::forget_session();
     let first_to_close = match &process.socket {
         Some(socket) => {
-            process::dup_to(socket.as_fd(), SOCKET).map_err(error)?;
+            process::dup_to(socket.as_fd(), SOCKET).map_err(not_started)?;
             SOCKET + 1
         }
         None => SOCKET,
     };
-    process::reset_signals().map_err(error)?;
+    process::reset_signals().map_err(not_started)?;
+    if process.fixed_mounts {
+        capability::forbid_mounting().map_err(not_started)?;
+    }
     let ids = &process.ids;
     process::set_ids(ids.uid, ids.gid, Some(&ids.groups)).map_err(|e| {
         fail(format!(
@@ -271,8 +271,8 @@ fn prepare_command(process: &Process, terminal: &Terminal) -> Result<(), Failure
             ids.uid, ids.gid
         ))
     })?;
-    process::set_parent_death_signal(libc::SIGKILL).map_err(error)?;
-    process::close_from(first_to_close).map_err(error)
+    process::set_parent_death_signal(libc::SIGKILL).map_err(not_started)?;
+    process::close_from(first_to_close).map_err(not_started)
 }
 
 /// The first process while the command runs.

@@ -83,6 +83,8 @@ fn mark_used(dir: &Path) -> io::Result<Option<Held>> {
         .create(true)
         .truncate(false)
         .mode(0o644)
+        // Programs in containers can write here when the storage is in the project.
+        .custom_flags(libc::O_NOFOLLOW)
         .open(dir.join("last_use"))?;
     file.set_modified(SystemTime::now())?;
     flock(file, FlockArg::LockSharedNonblock)
