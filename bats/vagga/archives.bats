@@ -240,7 +240,7 @@ YAML
     mkdir dir && touch "dir/$(printf 'bad\377name')"
     run --separate-stderr vagga _build c
     [ "$status" -ne 0 ]
-    contains "$stderr" 'xff'
+    contains "$stderr" 'xFF'
 }
 
 # bats test_tags=ids

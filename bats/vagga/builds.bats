@@ -273,8 +273,9 @@ YAML
     contains "$stderr" "Can't lock container build"
     contains "$stderr" 'Aborting'
     wait $!
+    vagga _clean --everything
     rm -f started
-    vagga _build --force slow 2> first &
+    vagga _build slow 2> first &
     for _ in $(seq 100); do [ -e started ] && break; sleep 0.05; done
     VAGGA_SETTINGS='build-lock-wait: true' run --separate-stderr vagga _build slow
     [ "$status" -eq 0 ]

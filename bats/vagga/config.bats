@@ -264,7 +264,8 @@ containers:
 YAML
     run --separate-stderr vagga _version_hash --debug-versioning c
     [ "$status" -eq 0 ]
-    contains "$output$stderr" "it's"
+    contains "$output$stderr" "data: it\\'s"
+    contains "$output$stderr" 'data: A\xc3\xa9'
     contains "$output$stderr" "echo one two"
 }
 

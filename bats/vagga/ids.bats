@@ -73,7 +73,8 @@ with_subuid() {
     local text=$1; shift
     [ "$VAGGA_MODE" = root ] || return 0
     bb
-    chown -R 34567:34567 "$PROJECT"; chmod 755 "$BATS_TEST_TMPDIR"
+    chown -R 34567:34567 "$PROJECT"
+    chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
     printf '%s' "$text" > "$BATS_TEST_TMPDIR/subuid"
     { cat /etc/passwd; echo 'idtest:x:34567:34567::/:/bin/sh'; } > "$BATS_TEST_TMPDIR/passwd"
     run --separate-stderr unshare --mount --propagation private sh -c '

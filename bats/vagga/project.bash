@@ -7,7 +7,7 @@ bats_require_minimum_version 1.5.0
 setup_project() {
     PROJECT=$BATS_TEST_TMPDIR/$1
     cp -r "$VAGGA_TESTS/$1" "$PROJECT"
-    ln "$VAGGA_FIXTURES/busybox.tar" "$PROJECT/busybox.tar" 2>/dev/null || cp "$VAGGA_FIXTURES/busybox.tar" "$PROJECT/"
+    ln -f "$VAGGA_FIXTURES/busybox.tar" "$PROJECT/busybox.tar" 2>/dev/null || cp -f "$VAGGA_FIXTURES/busybox.tar" "$PROJECT/"
     cd "$PROJECT" || return 1
 }
 
@@ -16,7 +16,7 @@ write_project() {
     PROJECT=$BATS_TEST_TMPDIR/project
     mkdir -p "$PROJECT"
     cat >"$PROJECT/vagga.yaml"
-    ln "$VAGGA_FIXTURES/busybox.tar" "$PROJECT/busybox.tar" 2>/dev/null || cp "$VAGGA_FIXTURES/busybox.tar" "$PROJECT/"
+    ln -f "$VAGGA_FIXTURES/busybox.tar" "$PROJECT/busybox.tar" 2>/dev/null || cp -f "$VAGGA_FIXTURES/busybox.tar" "$PROJECT/"
     cd "$PROJECT" || return 1
 }
 

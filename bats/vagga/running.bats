@@ -270,9 +270,11 @@ YAML
     commands <<'YAML'
 write: !Command { container: bb, run: "echo x >> /etc/resolv.conf" }
 YAML
+    before=$(cat /etc/resolv.conf)
     run vagga write
     [ "$status" -ne 0 ]
-    contains "$output" 'Read-only file system'
+    contains "$output" "can't create /etc/resolv.conf"
+    [ "$(cat /etc/resolv.conf)" = "$before" ]
 }
 
 @test "resolv-conf-path null and elsewhere" {

@@ -187,8 +187,8 @@ isolated: !Command { container: bb, isolate-network: true, run: "ip link | grep 
 group: !Supervise
   isolate-network: true
   children:
-    server: !Command { container: bb, run: "ip addr add 10.9.8.7/32 dev lo && exec sleep 4141" }
-    client: !Command { container: bb, run: "for i in 1 2 3 4 5 6 7 8 9 10; do ip addr | grep -q 10.9.8.7 && exit 0; sleep 0.2; done; exit 1" }
+    server: !Command { container: bb, run: "echo answer > /tmp/x; while true; do nc -l -p 18474 < /tmp/x; done" }
+    client: !Command { container: bb, run: "for i in 1 2 3 4 5 6 7 8 9 10; do nc -w 1 127.0.0.1 18474 < /dev/null | grep -q answer && exit 0; sleep 0.2; done; exit 1" }
 networked: !Supervise
   children:
     a: !Command { container: bb, network: { ip: 172.23.0.1 }, run: "true" }

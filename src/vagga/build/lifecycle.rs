@@ -112,6 +112,7 @@ impl<'a> Lifecycle<'a> {
                 format!("Container {name:?} {why}, and --no-build forbids to build it"),
             ));
         }
+        ids::announce();
         self.explain_other_ids(name, version, &ids);
         if let Some(image) = self.pull(name, config, &ids, version)? {
             return Ok(image);

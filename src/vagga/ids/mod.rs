@@ -62,14 +62,25 @@ impl IdMaps {
     }
 }
 
-/// The maps for a container with these `uids` and `gids`. Warnings go to the log, each once per process.
+/// The maps for a container with these `uids` and `gids`. What there is to warn of is said at once when there is no map,
+/// else by [`announce`], so that it accompanies builds and not every run of every command.
 ///
 /// Errors (exit 121): syntax of `/etc/subuid` or `/etc/subgid`, a range with the caller's own id, too few ids.
 pub fn maps_for(uids: &[IdRange], gids: &[IdRange]) -> Result<IdMaps, Failure> {
     let mut warnings = Vec::new();
     let result = with_caller(|caller| maps_of(caller, uids, gids, &mut warnings));
-    warn_once(&warnings);
+    match &result {
+        Ok(_) => HELD_BACK.with_borrow_mut(|held| held.append(&mut warnings)),
+        Err(_) => warn_once(&warnings),
+    }
     result
+}
+
+thread_local!(static HELD_BACK: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) });
+
+/// Logs the warnings of all maps made so far, each once per process. Called when a build begins.
+pub fn announce() {
+    warn_once(&HELD_BACK.take());
 }
 
 /// The map in which files of every container can be removed: id 0 is the caller, and every other available id
@@ -77,7 +88,9 @@ pub fn maps_for(uids: &[IdRange], gids: &[IdRange]) -> Result<IdMaps, Failure> {
 pub fn maximal() -> Result<IdMaps, Failure> {
     let mut warnings = Vec::new();
     let result = with_caller(|caller| maximal_of(caller, &mut warnings));
-    warn_once(&warnings);
+    if result.is_err() {
+        warn_once(&warnings);
+    }
     result
 }
 

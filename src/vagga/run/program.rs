@@ -104,8 +104,17 @@ fn explain(path: &Path, e: &io::Error) -> Failure {
         Some(libc::ENOEXEC) => {
             failure.with_hint("it is no program of this architecture, and a script must begin with `#!`")
         }
+        Some(libc::EACCES) if is_noexec(path) => failure.with_hint(
+            "its file system is mounted noexec: move the project, or set storage-dir in your settings",
+        ),
         _ => failure,
     }
+}
+
+/// True when programs cannot be started from the file system of `path`.
+fn is_noexec(path: &Path) -> bool {
+    nix::sys::statvfs::statvfs(path)
+        .is_ok_and(|fs| fs.flags().contains(nix::sys::statvfs::FsFlags::ST_NOEXEC))
 }
 
 #[cfg(test)]
