@@ -32,9 +32,12 @@ pub(crate) fn isolated(module: &str, name: &str, body: impl FnOnce()) {
     if std::env::var(MARK).is_ok_and(|mark| mark == test) {
         return body();
     }
+    // What it leaves behind, because something is mounted there in its own namespace only, goes with this directory.
+    let t = Temp::new();
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", &test, "--test-threads=1", "--nocapture"])
         .env(MARK, &test)
+        .env("TMPDIR", &t.0)
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
