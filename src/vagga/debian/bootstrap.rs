@@ -81,20 +81,35 @@ impl From<Error> for StepError {
 
 /// Builds the base system and makes it the active distribution.
 pub fn bootstrap(b: &mut Builder, release: &Release) -> Result<(), StepError> {
-    let mut system = AptSystem::new(release.clone());
+    b.state
+        .set_distribution(Box::new(AptSystem::new(release.clone())))?;
     check(b, release)?;
     let mirror = release.mirror(b);
-    system.note_local(b, &mirror.url);
+    note_local(b, &mirror.url);
     let suites = unpack(b, release, &mirror)?;
     let archives: Vec<Archive> = suites.into_iter().map(|s| s.archive).collect();
     configure_apt(b, release, &archives)?;
-    system.prepare(b)?;
-    b.state.set_distribution(Box::new(system))
+    prepare(b)
+}
+
+/// A `file:` mirror is out of sight for programs in the container.
+fn note_local(b: &mut Builder, url: &str) {
+    if let Some(path) = mirror::local_path(url) {
+        b.progress.note(&format!(
+            "note: {} is not reachable from inside of the container, so apt cannot install from it later",
+            path.display()
+        ));
+    }
+}
+
+fn prepare(b: &mut Builder) -> Result<(), StepError> {
+    b.with_distribution(|distribution, b| distribution.as_apt().map_or(Ok(()), |system| system.prepare(b)))
 }
 
 /// Makes a system that is in the root already (unpacked from an archive) the active distribution.
 pub fn adopt(b: &mut Builder, release: &Release) -> Result<(), StepError> {
-    let mut system = AptSystem::new(release.clone());
+    b.state
+        .set_distribution(Box::new(AptSystem::new(release.clone())))?;
     let mirror = release.mirror(b);
     let archives = mirror::archives(release.family, &release.codename, &mirror);
     b.root
@@ -102,8 +117,7 @@ pub fn adopt(b: &mut Builder, release: &Release) -> Result<(), StepError> {
         .at("remove", "/etc/apt/sources.list")?;
     write(b, "/etc/dpkg/dpkg.cfg.d/02apt-speedup", apt_files::DPKG_SPEEDUP)?;
     configure_apt(b, release, &archives)?;
-    system.prepare(b)?;
-    b.state.set_distribution(Box::new(system))
+    prepare(b)
 }
 
 fn check(b: &mut Builder, release: &Release) -> Result<(), StepError> {
@@ -185,11 +199,11 @@ fn configure(b: &mut Builder, release: &Release, script: &str) -> Result<(), Ste
     b.root
         .mkdir_all("/run/vagga", 0o755)
         .at("create directory", "/run/vagga")?;
-    write(b, "/run/vagga/configure", script)?;
-    let quiet = format!(
-        "/bin/sh /run/vagga/configure >{LOG} 2>&1 || {{ code=$?; tail -n 60 {LOG} >&2; exit $code; }}\n"
-    );
-    let mut command = GuestCommand::new(["/bin/sh", "-c", quiet.as_str()]);
+    write(b, "/run/vagga/maintainer-scripts", script)?;
+    let quiet =
+        format!("/bin/sh /run/vagga/maintainer-scripts >{LOG} 2>&1 && exit\ncode=$?\ntail -n 60 {LOG} >&2\nexit $code\n");
+    write(b, "/run/vagga/configure", &quiet)?;
+    let mut command = GuestCommand::new(["/bin/sh", "/run/vagga/configure"]);
     command.work_dir = "/".into();
     command.environ = [
         ("DEBIAN_FRONTEND", "noninteractive"),

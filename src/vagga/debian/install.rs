@@ -251,7 +251,7 @@ pub fn configure_script(choices: &[Choice], unpacked: &[Unpacked]) -> String {
          [ -e /bin/sh ] || ln -s dash /bin/sh\n\
          export DPKG_ROOT= DPKG_ADMINDIR=/var/lib/dpkg DPKG_FORCE= DPKG_MAINTSCRIPT_NAME=preinst \
          DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1\n\
-         DPKG_RUNNING_VERSION=$(dpkg-query --admindir=/var/lib/dpkg -W -f '${Version}' dpkg)\n\
+         DPKG_RUNNING_VERSION=$(/usr/bin/dpkg-query --admindir=/var/lib/dpkg -W -f '${Version}' dpkg)\n\
          export DPKG_RUNNING_VERSION\n\
          preinst() {\n\
          DPKG_MAINTSCRIPT_PACKAGE=$1 DPKG_MAINTSCRIPT_ARCH=$2 \"/var/lib/dpkg/info/$3.preinst\" install || {\n\
@@ -264,7 +264,7 @@ pub fn configure_script(choices: &[Choice], unpacked: &[Unpacked]) -> String {
             choice.name, choice.arch, package.info_name
         ));
     }
-    script.push_str("exec dpkg --force-confold --configure --pending\n");
+    script.push_str("exec /usr/bin/dpkg --force-confold --configure --pending\n");
     script
 }
 
@@ -312,7 +312,8 @@ mod tests {
             with("libc6:amd64", true),
         ];
         let script = configure_script(&choices, &unpacked);
-        assert!(script
-            .contains("preinst base-passwd amd64 base-passwd\npreinst libc6 amd64 libc6:amd64\nexec dpkg"));
+        assert!(script.contains(
+            "preinst base-passwd amd64 base-passwd\npreinst libc6 amd64 libc6:amd64\nexec /usr/bin/dpkg"
+        ));
     }
 }

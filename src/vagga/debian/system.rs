@@ -88,16 +88,6 @@ impl AptSystem {
         &self.release.codename
     }
 
-    /// A `file:` mirror is out of sight for programs in the container.
-    pub(super) fn note_local(&self, b: &mut Builder, url: &str) {
-        if let Some(path) = mirror::local_path(url) {
-            b.progress.note(&format!(
-                "note: {} is not reachable from inside of the container, so apt cannot install from it later",
-                path.display()
-            ));
-        }
-    }
-
     /// Makes the root ready for apt and dpkg, once per build.
     pub(super) fn prepare(&mut self, b: &mut Builder) -> Result<(), StepError> {
         if self.prepared {
@@ -129,7 +119,8 @@ impl AptSystem {
         let cache = b.cache_dir(Path::new("apt-cache"))?;
         let partial = cache.join("archives/partial");
         fs::create_dir_all(&partial).at("create directory", &partial)?;
-        b.mount_cache(Path::new(ARCHIVES), Path::new("apt-cache"))?;
+        // Not `mount_cache`: the image keeps its (empty) directories below.
+        b.mount_dir(Path::new(ARCHIVES), &cache, false)?;
         self.load_lists(b)?;
         self.prepared = true;
         Ok(())
@@ -339,6 +330,10 @@ impl AptSystem {
 
     fn clean_up(&self, b: &mut Builder) -> Result<(), StepError> {
         finish::empty_dir(&b.root, Path::new(LISTS))?;
+        let partial = format!("{LISTS}/partial");
+        b.root
+            .mkdir_all(&partial, 0o755)
+            .at("create directory", &partial)?;
         for path in LEFTOVERS {
             b.root.remove_all(path).at("remove", path)?;
         }

@@ -7,6 +7,7 @@ mod address;
 mod batch;
 mod client;
 mod forward;
+mod resolver;
 mod route;
 mod source;
 #[cfg(test)]

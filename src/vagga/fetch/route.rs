@@ -6,6 +6,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{config::Config, Agent, Proxy, ProxyProtocol};
 
 use super::forward;
+use super::resolver;
 
 /// Whether the proxy variables of the environment apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +34,11 @@ impl Routes {
             Proxies::Environment => names.iter().find_map(|name| proxy_from(name, &variable(name)?)),
             Proxies::None => None,
         };
-        let direct = config(roots, None).new_agent();
+        let direct = resolver::agent(config(roots, None));
         Routes {
             http: proxy(&["http_proxy", "all_proxy", "ALL_PROXY"]).map(|p| http_agent(roots, p)),
             https: proxy(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
-                .map(|p| config(roots, Some(p)).new_agent()),
+                .map(|p| resolver::agent(config(roots, Some(p)))),
             direct,
             no_proxy: ["no_proxy", "NO_PROXY"]
                 .iter()
@@ -63,7 +64,7 @@ impl Routes {
 fn http_agent(roots: &RootCerts, proxy: Proxy) -> Agent {
     match proxy.protocol() {
         ProxyProtocol::Http => forward::agent(config(roots, None), &proxy),
-        _ => config(roots, Some(proxy)).new_agent(),
+        _ => resolver::agent(config(roots, Some(proxy))),
     }
 }
 

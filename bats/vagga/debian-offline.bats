@@ -1,0 +1,260 @@
+#!/usr/bin/env bats
+# !Debian, !Ubuntu and apt against a tiny repository of our own: no network.
+load project
+
+setup() {
+    command -v gpg >/dev/null || skip "gpg is not installed"
+    command -v gpgv >/dev/null || skip "gpgv is not installed"
+}
+
+repository() { "$VAGGA_BATS/fixtures/debian-repository" "$PROJECT/repo" "$@"; }
+
+# A project with container d from the repository; further steps on standard input.
+debian_project() {
+    rm -f "$BATS_TEST_TMPDIR/project/busybox.tar"
+    write_project < <(
+        printf 'containers:\n  d:\n    setup:\n    - !DebianRelease { codename: fix, mirror: "file:%s/repo"%s }\n' \
+            "$BATS_TEST_TMPDIR/project" "${1-, keyring: repo/key.asc}"
+        cat
+    )
+}
+
+# The build fails and says all of these.
+refuses() {
+    run vagga _build --force d
+    [ "$status" -eq 121 ] || { echo "status $status: $output"; false; }
+    for part; do contains "$output" "$part"; done
+    [ ! -e .vagga/d ]
+}
+
+@test "a signed repository becomes a configured system" {
+    debian_project </dev/null
+    repository fix
+    run vagga _build d
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    cd .vagga/d
+    [ "$(readlink bin)" = usr/bin ]
+    [ "$(cat etc/issue)" = fixture ] && [ ! -e etc/issue.dpkg-new ]
+    [ "$(grep -c '^Status: install ok installed' var/lib/dpkg/status)" = 6 ]
+    grep -A1 '^Package: libapt' var/lib/dpkg/status && grep -q '^Version: 1.0' var/lib/dpkg/status
+    [ "$(cat var/lib/dpkg/triggers/ldconfig)" = "" ] || [ ! -e var/lib/dpkg/triggers/ldconfig ]
+    [ "$(head -n 3 var/log/calls)" = $'preinst base-passwd\npreinst base-files\nservices: 101' ]
+    [ ! -e usr/sbin/policy-rc.d ]
+    [ "$(cat var/lib/dpkg/info/dpkg:*.list | tail -n 1)" = /usr/bin/dpkg-query ]
+    grep -q '^Signed-By: /etc/apt/keyrings/debian.asc' etc/apt/sources.list.d/debian.sources
+    cmp etc/apt/keyrings/debian.asc "$PROJECT/repo/key.asc"
+    [ "$(stat -c %a tmp)" = 1777 ]
+    grep -q 'base-files' ../debian-packages.txt
+}
+
+# bats test_tags=ids
+@test "owners of package files are kept" {
+    debian_project </dev/null
+    repository fix
+    vagga _build d
+    run vagga _run d sh -c 'stat -c "%g %a" /var/local'
+    [ "$output" = "50 2775" ]
+}
+
+@test "the links of merged /usr are made where base-files does not bring them" {
+    debian_project </dev/null
+    repository fix --unmerged
+    run vagga _build d
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    [ "$(readlink .vagga/d/bin)" = usr/bin ] && [ "$(readlink .vagga/d/sbin)" = usr/sbin ]
+    [ -x .vagga/d/usr/bin/busybox ]
+}
+
+@test "an unknown key is refused, trusted: true accepts it with a warning" {
+    debian_project "" </dev/null
+    repository fix
+    refuses "not in the keyring" "keyring"
+    debian_project ", trusted: true" </dev/null
+    run vagga _build d
+    [ "$status" -eq 0 ]
+    contains "$output" "not verified"
+    grep -q '^Trusted: yes' .vagga/d/etc/apt/sources.list.d/debian.sources
+}
+
+@test "a changed release file and one without signature are refused" {
+    debian_project </dev/null
+    repository fix
+    sed -i 's/^Origin: Fixture/Origin: Fixturf/' repo/dists/fix/InRelease
+    refuses "InRelease" "BAD signature"
+    printf 'Origin: Fixture\nSuite: fix\n' > repo/dists/fix/InRelease
+    refuses "not one clear-signed message"
+    cat repo/dists/fix-updates/InRelease > repo/dists/fix/InRelease
+    refuses 'asked for suite "fix"' '"fix-updates"'
+}
+
+@test "no verifier: says what to install" {
+    debian_project </dev/null
+    repository fix
+    mkdir bin
+    for tool in vagga newuidmap newgidmap; do
+        path=$(command -v $tool) && ln -s "$path" bin/
+    done
+    run env PATH="$PWD/bin" vagga _build d
+    [ "$status" -eq 121 ]
+    contains "$output" "neither gpgv nor sqv is installed"
+    contains "$output" "install gpgv"
+}
+
+@test "stale and replayed release files" {
+    debian_project </dev/null
+    repository fix --date 1700000000 --valid 1700600000
+    refuses "out of date since 2023-11-21"
+    repository fix
+    vagga _build d
+    cp -r repo/dists good
+    repository fix --date 1700000000
+    run vagga _build --force d
+    [ "$status" -eq 0 ]
+    contains "$output" "older than the one of"
+}
+
+@test "index and package files with a wrong digest are refused and not kept" {
+    debian_project </dev/null
+    repository fix
+    cp -r repo good
+    printf 'x' | dd of="$(echo repo/pool/main/busybox_*.deb)" bs=1 seek=1000 conv=notrunc 2>/dev/null
+    refuses "busybox" "sha256"
+    for file in repo/dists/fix/main/binary-*/Packages.xz; do printf junk >> "$file"; done
+    rm -rf .vagga/.cache/debian/plans .vagga/.cache/debian/sha256
+    refuses "Packages.xz" "bytes instead of"
+    rm -rf repo; mv good repo
+    run vagga _build d
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+}
+
+@test "an incomplete mirror" {
+    debian_project </dev/null
+    repository fix --by-hash
+    rm repo/pool/main/busybox_*.deb
+    refuses "busybox" "does not exist on the mirror"
+    rm -r repo/dists/fix-updates
+    repository fix
+    rm -r repo/dists/fix-security
+    run vagga _build d
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    contains "$output" '"fix-security": going on without'
+    rm -r repo/dists/fix
+    rm -r .vagga/d .vagga/.roots
+    refuses 'has no suite "fix"' debian-mirror
+}
+
+@test "a warm cache needs neither index nor packages" {
+    debian_project </dev/null
+    repository fix
+    vagga _build d
+    rm -r repo/pool repo/dists/*/main
+    run vagga _build --force d
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+}
+
+@test "unknown variant, missing component" {
+    debian_project ", variant: huge" </dev/null
+    repository fix
+    refuses 'unknown variant "huge"' minbase
+    debian_project ", keyring: repo/key.asc, components: [main, extra]" </dev/null
+    refuses 'no packages of component "extra"'
+}
+
+@test "packages, build dependencies and sources by apt" {
+    debian_project <<'YAML'
+    - !BuildDeps [bc=1.0, tool]
+    - !Install [tool, other]
+    - !UbuntuRepo { url: "http://example.org/deb", suite: noble, components: [main, extra] }
+    - !UbuntuRepo { url: "http://example.org/un", suite: ./, components: [], trusted: true }
+    - !Repo contrib
+    - !AptTrust { keys: [ repo/key.asc ] }
+    - !Install [last]
+YAML
+    repository fix
+    run vagga _build d
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    cd .vagga/d
+    run grep -v Sandbox var/log/calls
+    contains "$output" 'apt-get update -q
+apt-get install -q -y -- bc=1.0 tool
+apt-get install -q -y -- tool other
+apt-get update -q
+apt-get install -q -y -- last
+apt-mark auto bc
+apt-get autoremove --purge -q -y'
+    [ ! -e usr/bin/bc ] && [ -x usr/bin/tool ] && [ -x usr/bin/last ]
+    [ "$(cat etc/apt/sources.list.d/4cdd20f7-noble.list)" = "deb http://example.org/deb noble main extra" ]
+    grep -h '^deb' etc/apt/sources.list.d/*.list | grep -F "deb [trusted=yes] http://example.org/un ./"
+    grep -h '^deb' etc/apt/sources.list.d/*.list |
+        grep -F "deb [signed-by=/etc/apt/keyrings/debian.asc] file:$PROJECT/repo fix contrib"
+    [ -s etc/apt/trusted.gpg.d/vagga-key.asc ]
+    [ "$(ls var/lib/apt/lists)" = partial ]
+    [ -z "$(ls var/cache/apt/archives)" ]
+    [ -e ../../../.cache/apt-cache/archives/tool_1_all.deb ]
+    [ -e ../../../.cache/apt-lists-fix/fixture_Packages ]
+}
+
+@test "derived containers go on with the packages of their base" {
+    debian_project <<'YAML'
+    - !Install [tool]
+    - !BuildDeps [helper]
+  e:
+    setup:
+    - !Container d
+    - !BuildDeps [tool, bc]
+    - !Install [more]
+YAML
+    repository fix
+    run vagga _build e
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    [ -x .vagga/e/usr/bin/tool ] && [ -x .vagga/e/usr/bin/more ]
+    [ ! -e .vagga/e/usr/bin/bc ] && [ ! -e .vagga/e/usr/bin/helper ]
+    [ ! -e .vagga/e/usr/sbin/policy-rc.d ]
+}
+
+@test "Ubuntu's own steps are refused on Debian, base systems only once, packages only with one" {
+    debian_project <<'YAML'
+    - !UbuntuUniverse
+YAML
+    repository fix
+    refuses "needs Ubuntu" "Debian fix"
+    debian_project <<'YAML'
+    - !DebianRelease { codename: other }
+YAML
+    refuses "Debian other" "Debian fix" "already initialised"
+    rm busybox.tar
+    write_project <<<'containers: { d: { setup: [ !Install [x] ] } }'
+    refuses "linux distribution"
+    rm busybox.tar
+    write_project <<<'containers: { d: { setup: [ !Debian ../x ] } }'
+    refuses "bad codename"
+}
+
+# The host's keyring directory is covered in a private mount namespace.
+# bats test_tags=root
+@test "Ubuntu: defaults, locale, chfn, universe, eatmydata" {
+    write_project <<'YAML'
+containers:
+  d:
+    setup:
+    - !Ubuntu noble
+    - !UbuntuUniverse
+    - !UbuntuRepo { components: [universe] }
+    - !Install [tool]
+YAML
+    repository noble --family ubuntu
+    mkdir keyrings
+    gpg --homedir "$PWD/keyrings" --dearmor < repo/key.asc > keyrings/ubuntu-archive-keyring.gpg 2>/dev/null
+    export VAGGA_SETTINGS="ubuntu-mirror: file:$PROJECT/repo"
+    run unshare --mount --propagation private sh -c \
+        'mount --bind keyrings /usr/share/keyrings && RUST_LOG=info vagga _build d'
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    contains "$output" "Eatmydata activated"
+    cd .vagga/d
+    [ -d usr/lib/locale/en_US.utf8 ]
+    [ "$(readlink usr/bin/chfn)" = /bin/true ]
+    [ "$(wc -l < etc/apt/sources.list.d/universe.list)" = 3 ]
+    [ -e etc/apt/sources.list.d/78123245-noble.list ]
+    grep -q '^Suites: noble noble-updates noble-security' etc/apt/sources.list.d/ubuntu.sources
+    [ -e ../../../.cache/apt-lists-noble/fixture_Packages ]
+}
