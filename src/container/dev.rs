@@ -37,14 +37,15 @@ pub fn minimal() -> Vec<Op> {
     }];
     ops.extend(NEEDED.map(|name| device(name, false)));
     ops.extend(OPTIONAL.map(|name| device(name, true)));
-    ops.extend([dir("net", 0o755), device("net/tun", true)]);
-    ops.extend([dir("shm", 0o1777), dir("pts", 0o755)]);
-    ops.push(Op::Devpts {
-        target: dev.join("pts"),
-    });
+    ops.extend([dir("net", 0o755), dir("shm", 0o1777), dir("pts", 0o755)]);
     ops.extend(LINKS.map(|(name, to)| Op::Symlink {
         path: dev.join(name),
         to: to.into(),
     }));
+    // Entries of one directory come together: the interpreter then opens it once.
+    ops.push(device("net/tun", true));
+    ops.push(Op::Devpts {
+        target: dev.join("pts"),
+    });
     ops
 }

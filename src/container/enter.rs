@@ -63,6 +63,9 @@ type Failed = (PathBuf, io::Error, Option<&'static str>);
 impl Plan {
     /// Builds the root and moves this process into it; the working directory becomes `/`.
     ///
+    /// Descriptors of the host stay open (close-on-exec): a process that goes on without exec closes what it does
+    /// not know, see [`crate::sys::descriptors::close_all_but`].
+    ///
     /// The process must be alone in a new mount namespace (and hold CAP_SYS_ADMIN in its user namespace). Mounts
     /// of the host no longer propagate into it. Errors name the operation, the path and the errno; the process is
     /// then only good for ending, unless [`OpError::is_base`].
@@ -81,9 +84,11 @@ impl Plan {
         }
         let root = attach_base(&self.base).map_err(|e| self.base_error(e))?;
         let mut builder = Builder { root, near: None };
-        for (op, input) in self.ops.iter().zip(inputs) {
+        for (op, input) in self.ops.iter().zip(&inputs) {
             builder.run(op, input).map_err(|e| op_error(op, e))?;
         }
+        // Left to exec, or to the caller's closing of everything at once: there are many.
+        std::mem::forget(inputs);
         mount::pivot_root(builder.root.as_fd()).map_err(|e| OpError {
             is_base: false,
             ..self.base_error(("/".into(), e, None))
@@ -201,7 +206,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn run(&mut self, op: &Op, input: Input) -> Result<(), Failed> {
+    fn run(&mut self, op: &Op, input: &Input) -> Result<(), Failed> {
         match op {
             Op::Bind { .. }
             | Op::Tmpfs { .. }
@@ -225,7 +230,7 @@ impl Builder {
         }
     }
 
-    fn mount(&self, op: &Op, input: Input) -> io::Result<()> {
+    fn mount(&self, op: &Op, input: &Input) -> io::Result<()> {
         let root = &self.root;
         match op {
             Op::Bind {
@@ -234,8 +239,12 @@ impl Builder {
                 write,
                 create,
             } => {
+                let inside;
                 let (fd, recursive) = match (source, input) {
-                    (Source::Root(path), _) => (root.open_with(path, OFlag::O_PATH, 0)?, false),
+                    (Source::Root(path), _) => {
+                        inside = root.open_with(path, OFlag::O_PATH, 0)?;
+                        (&inside, false)
+                    }
                     (_, Input::Path(fd)) => (fd, true),
                     _ => return Err(io::ErrorKind::InvalidInput.into()),
                 };
@@ -263,7 +272,7 @@ impl Builder {
             Op::Snapshot {
                 target, size, owner, ..
             } => self.snapshot(target, input, *size, *owner),
-            Op::Overlay { target, .. } => overlay(&input, root, target),
+            Op::Overlay { target, .. } => overlay(input, root, target),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
@@ -290,9 +299,9 @@ impl Builder {
         }
         for name in GUARDED.iter().filter(|_| guard) {
             let path = target.join(name);
-            match self.root.open_with(&path, OFlag::O_PATH, 0) {
+            match mount::restrict_part(&self.root, &path, Flags::READ_ONLY) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                fd => mount::bind(fd?.as_fd(), &self.root, &path, true, Flags::READ_ONLY)?,
+                result => result?,
             }
         }
         Ok(())
@@ -306,9 +315,9 @@ impl Builder {
         }
     }
 
-    fn snapshot(&self, target: &Path, input: Input, size: u64, owner: Owner) -> io::Result<()> {
+    fn snapshot(&self, target: &Path, input: &Input, size: u64, owner: Owner) -> io::Result<()> {
         let source = match input {
-            Input::Path(fd) => Root::from_fd(fd, "/".into()).sub(target)?,
+            Input::Path(fd) => Root::from_fd(fd.try_clone()?, "/".into()).sub(target)?,
             _ => self.root.sub(target)?,
         };
         let stat = source.stat("/")?;
@@ -361,7 +370,7 @@ impl Builder {
         file.write_all(content)
     }
 
-    fn device(&mut self, path: &Path, input: Input) -> io::Result<()> {
+    fn device(&mut self, path: &Path, input: &Input) -> io::Result<()> {
         let Input::Path(source) = input else {
             return Ok(());
         };

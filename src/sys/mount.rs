@@ -109,6 +109,18 @@ pub fn bind_file(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<(
     }
 }
 
+/// Makes the part of a mount at `path` inside `at` a mount of its own with more restrictions, for all below it.
+pub fn restrict_part(at: &Root, path: impl AsRef<Path>, flags: Flags) -> io::Result<()> {
+    let path = path.as_ref();
+    let part = at.open_with(path, OFlag::O_PATH, 0)?;
+    let restricted = call::open_tree(part.as_fd(), true)
+        .and_then(|tree| call::mount_setattr(tree.as_fd(), true, flags).map(|()| tree));
+    match restricted {
+        Err(e) if is_missing(&e) => bind(part.as_fd(), at, path, true, flags),
+        tree => call::move_mount(tree?.as_fd(), part.as_fd()),
+    }
+}
+
 /// A private copy of a mounted directory that is attached nowhere; `None` where the kernel cannot (Linux < 5.2).
 pub fn clone_tree(source: BorrowedFd<'_>, recursive: bool) -> io::Result<Option<OwnedFd>> {
     match call::open_tree(source, recursive) {

@@ -66,6 +66,7 @@ fn live(process: &Process, link: Link, terminal: &Terminal) -> Result<u8, Failur
         chore.run()?;
     }
     build_root(process)?;
+    close_others(process, &link, terminal).map_err(not_started)?;
     let environ = environment(process)?;
     let signals = (process.pid1 != Pid1Mode::exec)
         .then(|| Signals::new(&SIGNALS))
@@ -88,6 +89,11 @@ fn live(process: &Process, link: Link, terminal: &Terminal) -> Result<u8, Failur
 fn become_first(process: &Process, link: &Link, terminal: &Terminal) -> io::Result<()> {
     process::set_parent_death_signal(libc::SIGKILL)?;
     process::set_process_group(0, 0)?;
+    close_others(process, link, terminal)
+}
+
+/// Closes what neither this process nor the command needs.
+fn close_others(process: &Process, link: &Link, terminal: &Terminal) -> io::Result<()> {
     let mut keep: Vec<BorrowedFd<'_>> = vec![link.fd()];
     keep.extend(terminal.fd());
     keep.extend(process.socket.as_ref().map(|s| s.as_fd()));
