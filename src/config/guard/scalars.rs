@@ -38,6 +38,12 @@ impl Scalars {
         format!("\"{MARK}{index}\"")
     }
 
+    /// The same for a text that is no key: nobody asks whether two of them are equal.
+    pub fn write_value(&mut self, text: String) -> String {
+        self.list.push(Stored::Text(text));
+        format!("\"{MARK}{}\"", self.list.len() - 1)
+    }
+
     /// What to write for nothing.
     pub fn write_null(&mut self) -> String {
         self.list.push(Stored::Null);

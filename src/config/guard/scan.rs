@@ -103,7 +103,7 @@ impl<'a, 's> Scanner<'a, 's> {
             flow: Vec::new(),
             fresh: true,
             parent: None,
-            tokens: Vec::new(),
+            tokens: Vec::with_capacity(text.len() / 8),
             out: Rewriter::new(text, scalars),
         }
     }

@@ -32,21 +32,17 @@ impl<'a> Scanner<'a, '_> {
             return self.plain(start);
         }
         let end = self.plain_end()?;
-        self.replace_plain(start, end);
-        self.push_until(Sign::Scalar, start, end)
-    }
-
-    fn replace_plain(&mut self, start: Cursor, end: Cursor) {
-        let text = self.walk.text.get(start.offset..end.offset).unwrap_or("");
-        let value = quoted::plain(text);
+        let value = quoted::plain(self.walk.text.get(start.offset..end.offset).unwrap_or(""));
         self.out.replace(start, end, |scalars| scalars.write(value));
+        self.push_until(Sign::Scalar, start, end)
     }
 
     pub(super) fn plain(&mut self, start: Cursor) -> Scan<()> {
         let end = self.plain_end()?;
         // Not a key: quire takes the colon behind quotes for another kind of colon.
         if end.offset - start.offset >= LONG && self.walk.peek() != Some(':') {
-            self.replace_plain(start, end);
+            let value = quoted::plain(self.walk.text.get(start.offset..end.offset).unwrap_or(""));
+            self.out.replace(start, end, |scalars| scalars.write_value(value));
         }
         self.push_until(Sign::Scalar, start, end)
     }
@@ -195,7 +191,7 @@ impl<'a> Scanner<'a, '_> {
         if !leave {
             // quire could read most of these, but slowly.
             let end = self.walk.at;
-            self.out.replace(start, end, |scalars| scalars.write(value));
+            self.out.replace(start, end, |scalars| scalars.write_value(value));
         }
         self.push(Sign::Scalar, start)
     }
