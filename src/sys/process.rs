@@ -87,6 +87,8 @@ static PARENT: AtomicI32 = AtomicI32::new(0);
 static PARENT_WATCH: AtomicI32 = AtomicI32::new(-1);
 /// Write end of the pipe that stands in for a pidfd of this process; held open as long as it lives.
 static LIFELINE: AtomicI32 = AtomicI32::new(-1);
+/// Read end of that pipe, of which every child gets a duplicate.
+static LIFELINE_END: AtomicI32 = AtomicI32::new(-1);
 /// SIGCHLD has been set to its default action in this process.
 static REAPS: AtomicBool = AtomicBool::new(false);
 
@@ -187,15 +189,20 @@ fn watch_self(pid: i32) -> io::Result<OwnedFd> {
     if let Ok(fd) = pidfd_open(pid) {
         return Ok(fd);
     }
-    let (read, write) = pipe()?;
-    let old = LIFELINE.swap(write.into_raw_fd(), Ordering::Relaxed);
-    close_owned(old);
-    Ok(read)
+    if LIFELINE.load(Ordering::Relaxed) < 0 {
+        let (read, write) = pipe()?;
+        LIFELINE.store(write.into_raw_fd(), Ordering::Relaxed);
+        LIFELINE_END.store(read.into_raw_fd(), Ordering::Relaxed);
+    }
+    // SAFETY: the static owns the descriptor and keeps it open while it is borrowed here.
+    let end = unsafe { BorrowedFd::borrow_raw(LIFELINE_END.load(Ordering::Relaxed)) };
+    end.try_clone_to_owned()
 }
 
 /// A child must not keep its parent's lifeline open.
 fn close_lifeline() {
     close_owned(LIFELINE.swap(-1, Ordering::Relaxed));
+    close_owned(LIFELINE_END.swap(-1, Ordering::Relaxed));
 }
 
 /// Closes a descriptor taken out of one of the statics above; -1 is nothing.
