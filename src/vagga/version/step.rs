@@ -1,10 +1,7 @@
 //! The hashed fields of every step, in their documented order.
 
-use super::encode::below_work;
 use super::{composer, content, describe, node, python, ruby, tree, Encoder, VersionError};
-use crate::vagga::config::step::{
-    DebianRelease, Download, PipConfig, RunAs, Step, SubConfig, SubConfigSource,
-};
+use crate::vagga::config::step::{DebianRelease, Download, PipConfig, RunAs, Step, SubConfig};
 use crate::vagga::failure::Failure;
 
 /// Containers within containers deeper than this are taken for a cycle.
@@ -297,21 +294,4 @@ fn run_as(e: &mut Encoder, r: &RunAs) {
 fn sub_config(e: &mut Encoder, s: &SubConfig) -> Result<(), VersionError> {
     let steps = content::sub_config_steps(e, s)?;
     encode_all(e, &steps)
-}
-
-/// True when the version of this step depends on files of the project.
-pub fn reads_project(step: &Step) -> bool {
-    match step {
-        Step::Copy(c) => below_work(&c.source).is_some(),
-        Step::SubConfig(s) => s.source == SubConfigSource::Directory,
-        Step::Depends(..)
-        | Step::GitDescribe(..)
-        | Step::Py2Requirements(..)
-        | Step::Py3Requirements(..)
-        | Step::NpmDependencies(..)
-        | Step::YarnDependencies(..)
-        | Step::GemBundle(..)
-        | Step::ComposerDependencies(..) => true,
-        _ => false,
-    }
 }
