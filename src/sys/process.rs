@@ -7,13 +7,18 @@ use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::mem;
 use std::ops::BitOr;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+mod parent;
 
 pub use super::wait::{wait, Status, WaitOptions};
+pub(super) use parent::now_child_of;
+pub use parent::set_parent_death_signal;
+use parent::watch_self;
 
 /// Highest signal number of Linux on the architectures supported.
 const LAST_SIGNAL: i32 = 64;
@@ -81,14 +86,6 @@ pub enum Fork {
 
 /// Set once the kernel (or an outer sandbox) has refused clone3.
 static NO_CLONE3: AtomicBool = AtomicBool::new(false);
-/// In a child: process id of the parent, or 0 when it lives in another PID namespace.
-static PARENT: AtomicI32 = AtomicI32::new(0);
-/// In a child in a new PID namespace: descriptor that becomes ready when the parent ends; -1 = none.
-static PARENT_WATCH: AtomicI32 = AtomicI32::new(-1);
-/// Write end of the pipe that stands in for a pidfd of this process; held open as long as it lives.
-static LIFELINE: AtomicI32 = AtomicI32::new(-1);
-/// Read end of that pipe, of which every child gets a duplicate.
-static LIFELINE_END: AtomicI32 = AtomicI32::new(-1);
 /// SIGCHLD has been set to its default action in this process.
 static REAPS: AtomicBool = AtomicBool::new(false);
 
@@ -113,11 +110,8 @@ pub fn fork(ns: Namespaces) -> io::Result<Fork> {
     let old = set_mask(u64::MAX)?;
     let result = clone_process(ns);
     if let Ok(Fork::Child) = result {
-        let near = watch.is_none();
-        now_child_of(watch);
-        if near {
-            PARENT.store(parent, Ordering::Relaxed);
-        }
+        let parent = if watch.is_some() { 0 } else { parent };
+        now_child_of(parent, watch);
         set_mask(0)?;
     } else {
         set_mask(old)?;
@@ -125,11 +119,8 @@ pub fn fork(ns: Namespaces) -> io::Result<Fork> {
     result
 }
 
-/// Bookkeeping of a child in another PID namespace, or of another parent than the one that forked it.
-pub(super) fn now_child_of(watch: Option<OwnedFd>) {
-    PARENT.store(0, Ordering::Relaxed);
-    PARENT_WATCH.store(watch.map_or(-1, OwnedFd::into_raw_fd), Ordering::Relaxed);
-    close_lifeline();
+/// A new process has no children yet.
+fn forget_children() {
     REAPS.store(false, Ordering::Relaxed);
 }
 
@@ -184,35 +175,6 @@ fn clone(ns: Namespaces) -> io::Result<Fork> {
     }
 }
 
-/// Descriptor that becomes ready (POLLIN or POLLHUP) when this process ends.
-fn watch_self(pid: i32) -> io::Result<OwnedFd> {
-    if let Ok(fd) = pidfd_open(pid) {
-        return Ok(fd);
-    }
-    if LIFELINE.load(Ordering::Relaxed) < 0 {
-        let (read, write) = pipe()?;
-        LIFELINE.store(write.into_raw_fd(), Ordering::Relaxed);
-        LIFELINE_END.store(read.into_raw_fd(), Ordering::Relaxed);
-    }
-    // SAFETY: the static owns the descriptor and keeps it open while it is borrowed here.
-    let end = unsafe { BorrowedFd::borrow_raw(LIFELINE_END.load(Ordering::Relaxed)) };
-    end.try_clone_to_owned()
-}
-
-/// A child must not keep its parent's lifeline open.
-fn close_lifeline() {
-    close_owned(LIFELINE.swap(-1, Ordering::Relaxed));
-    close_owned(LIFELINE_END.swap(-1, Ordering::Relaxed));
-}
-
-/// Closes a descriptor taken out of one of the statics above; -1 is nothing.
-fn close_owned(fd: i32) {
-    if fd >= 0 {
-        // SAFETY: the statics own what they hold, and it has just been taken out.
-        drop(unsafe { OwnedFd::from_raw_fd(fd) });
-    }
-}
-
 /// pidfd_open(2), kernel 5.3. Close-on-exec.
 pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: plain integers; the result is a fresh descriptor.
@@ -222,42 +184,6 @@ pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     }
     // SAFETY: the kernel has just given us this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
-}
-
-/// Asks for `signal` when the parent dies, and ends the process at once if it is dead already.
-///
-/// The kernel forgets the request when effective ids change or capabilities are gained, so that it comes after
-/// [`set_ids`] and before [`exec`].
-///
-/// Errors: EINVAL (no such signal).
-pub fn set_parent_death_signal(signal: i32) -> io::Result<()> {
-    // SAFETY: integer arguments only.
-    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong, 0, 0, 0) })?;
-    if parent_is_dead() {
-        exit_now(128 + signal);
-    }
-    Ok(())
-}
-
-/// True when the process that forked this one has ended.
-fn parent_is_dead() -> bool {
-    let parent = PARENT.load(Ordering::Relaxed);
-    // SAFETY: no arguments, cannot fail.
-    if parent != 0 && unsafe { libc::getppid() } != parent {
-        return true;
-    }
-    let watch = PARENT_WATCH.load(Ordering::Relaxed);
-    if watch < 0 {
-        return false;
-    }
-    let mut fd = libc::pollfd {
-        fd: watch,
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    // SAFETY: one valid pollfd. POLLNVAL (somebody closed the descriptor) does not count as death.
-    let ready = unsafe { libc::poll(&mut fd, 1, 0) };
-    ready == 1 && fd.revents & (libc::POLLIN | libc::POLLHUP) != 0
 }
 
 /// Replaces the process by `program` (a path, no search in PATH). `argv` includes the zeroth argument.

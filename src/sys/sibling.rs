@@ -17,7 +17,7 @@ pub fn fork_sibling(ns: Namespaces) -> io::Result<Option<i32>> {
     // SAFETY: no stack or CLONE_VM: a plain fork, of a single-threaded process; pointer arguments are null.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0usize, 0usize, 0usize, 0usize) };
     if pid == 0 {
-        process::now_child_of(watch);
+        process::now_child_of(0, watch);
         set_mask(0)?;
         return Ok(None);
     }
