@@ -181,7 +181,8 @@ apt-get install -q -y -- tool other
 apt-get update -q
 apt-get install -q -y -- last
 apt-mark auto bc
-apt-get autoremove --purge -q -y'
+apt-get autoremove --simulate -q'
+    contains "$output" 'apt-get autoremove --purge -q -y'
     [ ! -e usr/bin/bc ] && [ -x usr/bin/tool ] && [ -x usr/bin/last ]
     [ "$(cat etc/apt/sources.list.d/4cdd20f7-noble.list)" = "deb http://example.org/deb noble main extra" ]
     grep -h '^deb' etc/apt/sources.list.d/*.list | grep -F "deb [trusted=yes] http://example.org/un ./"

@@ -8,11 +8,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustc_serialize::hex::ToHex;
 use sha2::{Digest, Sha256};
 
+use super::choice::{self, Choice};
 use super::mirror::{Archive, Family};
 use super::packages::{self, Index};
 use super::release::{self, Release};
-use super::resolve::{self, Choice, Variant};
+use super::resolve;
 use super::store::{self, Fetch, Store, Wanted};
+use super::variant::Variant;
 use super::verify::{self, Keyring, Refusal, Verifier};
 use super::Error;
 use crate::vagga::fetch;
@@ -221,10 +223,7 @@ pub struct Request<'a> {
 pub fn choose(store: &mut Store<'_>, suites: &[Suite], request: &Request<'_>) -> Result<Vec<Choice>, Error> {
     let indexes = list_indexes(suites, request)?;
     let kept = store.plan_path(&key(&indexes, request));
-    if let Some(choices) = fs::read_to_string(&kept)
-        .ok()
-        .and_then(|t| resolve::from_text(&t))
-    {
+    if let Some(choices) = fs::read_to_string(&kept).ok().and_then(|t| choice::from_text(&t)) {
         return Ok(choices);
     }
     let mut index = Index::default();
@@ -245,7 +244,7 @@ pub fn choose(store: &mut Store<'_>, suites: &[Suite], request: &Request<'_>) ->
     }
     let choices =
         resolve::resolve(&index, request.arch, request.variant, request.also).map_err(Error::new)?;
-    write_atomically(&kept, resolve::to_text(&choices).as_bytes())
+    write_atomically(&kept, choice::to_text(&choices).as_bytes())
         .map_err(|e| Error::io("cannot keep the package list in", &kept, &e))?;
     Ok(choices)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_derive::{Deserialize, Serialize};
 
-use super::resolve::Choice;
+use super::choice::Choice;
 use super::unpack::{Unpacked, Unpacker, ADMIN_DIR};
 use super::Error;
 use crate::sys::path::Root;

@@ -10,6 +10,7 @@
 pub mod acquire;
 pub mod apt_files;
 pub mod bootstrap;
+pub mod choice;
 pub mod deb;
 pub mod deb822;
 pub mod features;
@@ -25,6 +26,7 @@ pub mod sources;
 pub mod store;
 pub mod system;
 pub mod unpack;
+pub mod variant;
 pub mod verify;
 pub mod version;
 

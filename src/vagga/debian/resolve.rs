@@ -7,83 +7,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::packages::{Index, Package, Priority};
+use super::choice::Choice;
+use super::packages::{Index, Package};
 use super::relation::{self, Relation};
+use super::variant::Variant;
 use super::version;
-
-/// What a new system consists of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Variant {
-    /// Packages marked `Essential: yes`.
-    Essential,
-    /// The same and apt.
-    Apt,
-    /// Priority required and apt.
-    Minbase,
-    /// The same and build-essential.
-    Buildd,
-    /// Priority required, important and standard, and apt.
-    Standard,
-}
-
-impl Variant {
-    /// By its name in `vagga.yaml`.
-    pub fn parse(name: &str) -> Option<Variant> {
-        Some(match name {
-            "essential" => Variant::Essential,
-            "apt" => Variant::Apt,
-            "minbase" => Variant::Minbase,
-            "buildd" => Variant::Buildd,
-            "standard" => Variant::Standard,
-            _ => return None,
-        })
-    }
-
-    /// Name in `vagga.yaml`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Variant::Essential => "essential",
-            Variant::Apt => "apt",
-            Variant::Minbase => "minbase",
-            Variant::Buildd => "buildd",
-            Variant::Standard => "standard",
-        }
-    }
-
-    fn wants(self, package: Package<'_>) -> bool {
-        let lowest = match self {
-            Variant::Essential | Variant::Apt => return package.essential(),
-            Variant::Minbase | Variant::Buildd => Priority::Required,
-            Variant::Standard => Priority::Standard,
-        };
-        package.essential() || package.priority() <= lowest
-    }
-
-    fn extra(self) -> &'static [&'static str] {
-        match self {
-            Variant::Essential => &[],
-            Variant::Apt | Variant::Minbase | Variant::Standard => &["apt"],
-            Variant::Buildd => &["apt", "build-essential"],
-        }
-    }
-}
-
-/// A package to install.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
-    pub name: String,
-    pub version: String,
-    pub arch: String,
-    /// Number of the archive (see `Index::read`) and path below its URL.
-    pub archive: u16,
-    pub filename: String,
-    /// Bytes.
-    pub size: u64,
-    /// Lower-case hex.
-    pub sha256: String,
-    /// Chosen only because another package depends on it.
-    pub automatic: bool,
-}
 
 /// Chooses the packages of `variant` and those named in `also`, in an order in which their `preinst` scripts
 /// may run (what is pre-depended on comes first).
@@ -392,48 +320,9 @@ fn choice(package: Package<'_>, automatic: bool) -> Choice {
     }
 }
 
-/// The choices as text, one line each, for the cache.
-pub fn to_text(choices: &[Choice]) -> String {
-    choices
-        .iter()
-        .map(|c| {
-            let how = if c.automatic { "auto" } else { "manual" };
-            format!(
-                "{} {} {} {} {} {} {} {how}\n",
-                c.name, c.version, c.arch, c.archive, c.filename, c.size, c.sha256
-            )
-        })
-        .collect()
-}
-
-/// Reads what [`to_text`] wrote; `None` when it is damaged.
-pub fn from_text(text: &str) -> Option<Vec<Choice>> {
-    text.lines()
-        .map(|line| {
-            let words: Vec<&str> = line.split(' ').collect();
-            let [name, version, arch, archive, filename, size, sha256, how] = *words.as_slice() else {
-                return None;
-            };
-            Some(Choice {
-                name: name.to_string(),
-                version: version.to_string(),
-                arch: arch.to_string(),
-                archive: archive.parse().ok()?,
-                filename: filename.to_string(),
-                size: size.parse().ok()?,
-                sha256: sha256.to_string(),
-                automatic: match how {
-                    "auto" => true,
-                    "manual" => false,
-                    _ => return None,
-                },
-            })
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::choice::{from_text, to_text};
     use super::super::packages::tests::index;
     use super::*;
     use proptest::prelude::*;

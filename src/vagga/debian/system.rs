@@ -27,6 +27,14 @@ const LISTS: &str = "/var/lib/apt/lists";
 const ARCHIVES: &str = "/var/cache/apt";
 const STATUS: &str = "/var/lib/dpkg/status";
 
+/// Only what is depended on counts as needed.
+const STRICT: [&str; 4] = [
+    "-o",
+    "APT::AutoRemove::RecommendsImportant=false",
+    "-o",
+    "APT::AutoRemove::SuggestsImportant=false",
+];
+
 /// Left by package management, of no use in an image.
 const LEFTOVERS: [&str; 12] = [
     "/var/log/alternatives.log",
@@ -59,6 +67,8 @@ pub struct AptSystem {
     kept: BTreeSet<String>,
     /// Names to remove at the end.
     build_deps: BTreeSet<String>,
+    /// Everything that came with build dependencies.
+    introduced: BTreeSet<String>,
     eatmydata_said: bool,
 }
 
@@ -74,6 +84,7 @@ impl AptSystem {
             universe,
             kept: BTreeSet::new(),
             build_deps: BTreeSet::new(),
+            introduced: BTreeSet::new(),
             eatmydata_said: false,
         }
     }
@@ -301,16 +312,39 @@ impl AptSystem {
         Ok(names)
     }
 
+    /// Removes the build dependencies and what came with them.
+    ///
+    /// apt would keep what is recommended or suggested by anything (dpkg-dev is, by apt itself, and with it the
+    /// compiler); so that is switched off, and packages that were there for such a reason before are protected.
     fn remove_build_deps(&mut self, b: &mut Builder) -> Result<(), StepError> {
         let names: Vec<String> = self.build_deps.difference(&self.kept).cloned().collect();
         if names.is_empty() {
             return Ok(());
         }
-        let mut words: Vec<String> = ["apt-mark", "auto"].map(String::from).into();
-        words.extend(names);
-        b.output_of(&self.apt(&words))?;
-        let _lock = self.lock_archives(b)?;
-        b.run(&self.apt(&["apt-get", "autoremove", "--purge", "-q", "-y"]))
+        self.mark(b, "auto", &names)?;
+        let mut words = vec!["apt-get", "autoremove", "--simulate", "-q"];
+        words.extend(STRICT);
+        let plan = b.output_of(&self.apt(&words))?;
+        let others: Vec<String> = removals(&String::from_utf8_lossy(&plan))
+            .filter(|name| !self.introduced.contains(*name))
+            .map(String::from)
+            .collect();
+        self.mark(b, "manual", &others)?;
+        let mut words = vec!["apt-get", "autoremove", "--purge", "-q", "-y"];
+        words.extend(STRICT);
+        let lock = self.lock_archives(b)?;
+        b.run(&self.apt(&words))?;
+        drop(lock);
+        self.mark(b, "auto", &others)
+    }
+
+    fn mark(&self, b: &mut Builder, how: &str, names: &[String]) -> Result<(), StepError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let mut words: Vec<String> = ["apt-mark", how].map(String::from).into();
+        words.extend_from_slice(names);
+        b.output_of(&self.apt(&words)).map(|_| ())
     }
 
     fn write_package_list(&self, b: &mut Builder) -> Result<(), StepError> {
@@ -363,6 +397,8 @@ impl Distribution for AptSystem {
     fn build_deps(&mut self, b: &mut Builder, packages: &[String]) -> Result<(), StepError> {
         let before = Self::installed(b)?;
         self.apt_install(b, packages)?;
+        self.introduced
+            .extend(Self::installed(b)?.difference(&before).cloned());
         let new = packages
             .iter()
             .map(|p| apt_files::bare_name(p).to_string())
@@ -414,6 +450,16 @@ impl Distribution for AptSystem {
     }
 }
 
+/// Names in the lines `Remv NAME …` and `Purg NAME …` of a simulation, without architecture.
+fn removals(plan: &str) -> impl Iterator<Item = &str> {
+    plan.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        matches!(words.next(), Some("Remv" | "Purg")).then_some(())?;
+        let name = words.next()?;
+        Some(name.split_once(':').map_or(name, |(name, _)| name))
+    })
+}
+
 /// Copies apt's lists with their times; not the lock and what is half fetched.
 fn copy_lists(from: &Root, source: &Path, to: &Root, target: &Path) -> io::Result<()> {
     for entry in from.read_dir(source)? {
@@ -434,4 +480,15 @@ fn copy_lists(from: &Root, source: &Path, to: &Root, target: &Path) -> io::Resul
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn simulations_are_read() {
+        let plan = "Reading...\nRemv gcc [12]\nPurg libx:amd64 [1] []\nInst y\n";
+        assert_eq!(removals(plan).collect::<Vec<_>>(), ["gcc", "libx"]);
+    }
 }

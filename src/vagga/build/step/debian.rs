@@ -5,8 +5,8 @@ use crate::vagga::build::error::StepError;
 use crate::vagga::config::step::DebianRelease;
 use crate::vagga::debian::bootstrap::{self, Release};
 use crate::vagga::debian::mirror::Family;
-use crate::vagga::debian::resolve::Variant;
 use crate::vagga::debian::system::AptSystem;
+use crate::vagga::debian::variant::Variant;
 
 /// `!Debian CODENAME`
 pub fn short(b: &mut Builder, codename: &str) -> Result<(), StepError> {
