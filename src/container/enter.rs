@@ -415,5 +415,4 @@ pub fn host_has(path: &Path) -> bool {
 }
 
 #[cfg(test)]
-#[path = "enter_tests.rs"]
 mod tests;

@@ -336,5 +336,4 @@ fn signal_name(signal: i32) -> String {
 }
 
 #[cfg(test)]
-#[path = "group_tests.rs"]
 mod tests;

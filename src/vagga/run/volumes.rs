@@ -221,5 +221,4 @@ fn fail(message: impl Into<String>) -> Failure {
 }
 
 #[cfg(test)]
-#[path = "volumes_tests.rs"]
 mod tests;

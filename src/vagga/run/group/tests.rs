@@ -1,3 +1,5 @@
+//! Histories of one command and of groups, and the rules that hold in every history.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Plans of plain containers, of every kind of volume, and of bad ones.
+
 use super::*;
 use crate::vagga::config::range::default_ranges;
 use crate::vagga::config::volume::{Snapshot, Subdir};
