@@ -41,6 +41,27 @@ impl IdMap {
             .find_map(|m| shift(inside, m.inside, m.outside, m.count))
     }
 
+    /// The same map with lines that each fit into one line of `parent`, the map of the namespace that the outside ids
+    /// belong to: the kernel refuses others (EPERM). What `parent` lacks stays as it is.
+    pub fn split_by(&self, parent: &IdMap) -> IdMap {
+        let mut lines = Vec::new();
+        for m in &self.0 {
+            let mut rest = *m;
+            while rest.count > 0 {
+                let room = parent.0.iter().find_map(|p| {
+                    let offset = rest.outside.checked_sub(p.inside)?;
+                    p.count.checked_sub(offset).filter(|room| *room > 0)
+                });
+                let count = rest.count.min(room.unwrap_or(rest.count));
+                lines.push(IdMapping { count, ..rest });
+                rest.inside = rest.inside.wrapping_add(count);
+                rest.outside = rest.outside.wrapping_add(count);
+                rest.count -= count;
+            }
+        }
+        IdMap(lines)
+    }
+
     /// Reads the format of `/proc/PID/uid_map`. Errors: InvalidData naming the line.
     pub fn parse(text: &str) -> io::Result<IdMap> {
         let mut map = Vec::new();
@@ -225,6 +246,23 @@ mod tests {
             let e = IdMap::parse(&format!("0 0 1\n{bad}\n")).unwrap_err();
             assert!(e.to_string().contains("line 2"), "{bad}: {e}");
         }
+    }
+
+    #[test]
+    fn lines_are_split_where_the_parent_has_another_line() {
+        let map = |text| IdMap::parse(text).unwrap();
+        let parent = map("0 1000 1\n1 200000 65535\n");
+        assert_eq!(map("0 0 65536").split_by(&parent), map("0 0 1\n1 1 65535\n"));
+        assert_eq!(map("5 10 3").split_by(&parent), map("5 10 3"));
+        assert_eq!(
+            map("0 65530 20").split_by(&parent),
+            map("0 65530 6\n6 65536 14\n"),
+            "what the parent lacks stays"
+        );
+        assert_eq!(
+            map("0 0 4294967295").split_by(&map("0 0 4294967295")),
+            map("0 0 4294967295")
+        );
     }
 
     proptest! {

@@ -179,6 +179,7 @@ pub fn maps_of(
             method,
         },
     };
+    let maps = in_own_namespace(caller, maps);
     check_lines(&maps)?;
     Ok(maps)
 }
@@ -193,8 +194,22 @@ pub fn maximal_of(caller: &Caller, warnings: &mut Vec<String>) -> Result<IdMaps,
             method,
         },
     };
+    let maps = in_own_namespace(caller, maps);
     check_lines(&maps)?;
     Ok(maps)
+}
+
+/// Lines that the kernel takes from us: none may span two lines of the caller's own map. The helpers see to it
+/// themselves, and are called in the namespace of the host.
+fn in_own_namespace(caller: &Caller, maps: IdMaps) -> IdMaps {
+    match maps.method {
+        MapMethod::Direct => IdMaps {
+            uid: maps.uid.split_by(&caller.own_uid_map),
+            gid: maps.gid.split_by(&caller.own_gid_map),
+            ..maps
+        },
+        _ => maps,
+    }
 }
 
 /// id 0 → caller, nothing else.

@@ -189,7 +189,7 @@ fn root_uses_its_own_namespace_unless_the_files_name_it() {
         assert!(warnings.is_empty());
     }
     let nested = root(IdFile::Missing, "0 1000 1\n1 100000 65535");
-    assert_eq!(uid_map(&nested, &DEFAULT).unwrap().0, "0 0 65536\n");
+    assert_eq!(uid_map(&nested, &DEFAULT).unwrap().0, "0 0 1\n1 1 65535\n");
     let named = root(IdFile::Content(b"root:100000:65536".to_vec()), "0 0 4294967295");
     assert_eq!(uid_map(&named, &DEFAULT).unwrap().0, "0 0 1\n1 100000 65535\n");
     let e = uid_map(&root(IdFile::Missing, "0 1000 1\n1 100000 99"), &DEFAULT).unwrap_err();

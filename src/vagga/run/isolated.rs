@@ -105,15 +105,26 @@ fn collect(processes: &[Process], links: Vec<(Link, Link)>, mut pids: File) -> i
 
 /// A map whose outside ids are those of the host, as seen from a namespace with the map `outer`.
 fn nested(map: &IdMap, outer: &IdMap) -> io::Result<IdMap> {
+    let ours = IdMap(outer.0.iter().map(swap).collect());
     let translate = |m: &IdMapping| {
         let first = outer.to_inside(m.outside)?;
         let last = outer.to_inside(m.outside.checked_add(m.count - 1)?)?;
         (last.checked_sub(first)? == m.count - 1).then_some(IdMapping { outside: first, ..*m })
     };
-    let lines: Option<Vec<_>> = map.0.iter().map(translate).collect();
+    // Lines of the container that span two lines of the spawner come apart first.
+    let lines: Option<Vec<_>> = map.split_by(&ours).0.iter().map(translate).collect();
     lines
         .map(IdMap)
         .ok_or_else(|| io::Error::other(format!("ids of a container are not available: {map}")))
+}
+
+/// The line read in the other direction.
+fn swap(m: &IdMapping) -> IdMapping {
+    IdMapping {
+        inside: m.outside,
+        outside: m.inside,
+        count: m.count,
+    }
 }
 
 fn error(e: io::Error) -> Failure {
@@ -130,7 +141,9 @@ mod tests {
         let outer = map("0 1000 1\n200000 200000 65536\n");
         let inner = map("0 1000 1\n1 200000 65535\n");
         assert_eq!(nested(&inner, &outer).unwrap(), map("0 0 1\n1 200000 65535\n"));
-        assert!(nested(&map("0 5 1\n"), &outer).is_err());
-        assert!(nested(&map("0 200000 65537\n"), &outer).is_err());
+        let outer = map("0 0 1\n1 1 65535\n");
+        assert_eq!(nested(&map("0 0 5\n"), &outer).unwrap(), map("0 0 1\n1 1 4\n"));
+        assert!(nested(&map("0 70000 1\n"), &outer).is_err());
+        assert!(nested(&map("0 65535 2\n"), &outer).is_err());
     }
 }
