@@ -2,8 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use ::zip::extra_fields::ExtraField;
@@ -22,7 +23,7 @@ const S_IFLNK: u32 = 0o120000;
 ///
 /// Errors: broken or encrypted archives, unknown compression, names that leave the destination.
 pub fn unpack_zip(file: File, mut writer: Writer) -> Result<Summary, ArchiveError> {
-    let mut archive = ZipArchive::new(BufReader::new(file))
+    let mut archive = ZipArchive::new(Window::new(file)?)
         .map_err(|e| ArchiveError::new(format!("can't read the zip archive: {e}")))?;
     for index in 0..archive.len() {
         let raw = archive
@@ -44,6 +45,66 @@ pub fn unpack_zip(file: File, mut writer: Writer) -> Result<Summary, ArchiveErro
         }
     }
     writer.finish()
+}
+
+/// Bytes read at once.
+const WINDOW: usize = 64 * 1024;
+
+/// A file read by position through a window that small jumps stay in: the reader of zip files seeks a lot.
+struct Window {
+    file: File,
+    size: u64,
+    at: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    fn new(file: File) -> io::Result<Window> {
+        Ok(Window {
+            size: file.metadata()?.len(),
+            file,
+            at: 0,
+            start: 0,
+            bytes: Vec::new(),
+        })
+    }
+
+    /// What the window has from the current position on.
+    fn here(&self) -> &[u8] {
+        let skip = self
+            .at
+            .checked_sub(self.start)
+            .and_then(|n| usize::try_from(n).ok());
+        skip.and_then(|n| self.bytes.get(n..)).unwrap_or_default()
+    }
+}
+
+impl Read for Window {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.here().is_empty() {
+            self.bytes.resize(WINDOW, 0);
+            self.start = self.at;
+            let n = self.file.read_at(&mut self.bytes, self.at);
+            self.bytes.truncate(n.as_ref().copied().unwrap_or(0));
+            n?;
+        }
+        let n = self.here().read(buf)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for Window {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(distance) => self.size.checked_add_signed(distance),
+            SeekFrom::Current(distance) => self.at.checked_add_signed(distance),
+        };
+        self.at = at.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
 }
 
 /// The name as it is when it is UTF-8, whatever the flag of the entry says; else decoded from the old code page.
