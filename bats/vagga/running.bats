@@ -277,6 +277,19 @@ YAML
     [ "$(cat /etc/resolv.conf)" = "$before" ]
 }
 
+@test "the host's devices keep their modes, whatever a build or a command does" {
+    write_project <<'YAML'
+containers:
+  bb: { setup: [ !Tar { url: ./busybox.tar } , !Sh "chmod 600 /dev/null || true; echo written > /dev/null" ] }
+commands:
+  x: !Command { container: bb, run: "chmod 600 /dev/null; chown 1 /dev/null; echo written > /dev/null && echo usable" }
+YAML
+    before=$(stat -c '%a %u' /dev/null)
+    run --separate-stderr vagga x
+    [ "$output" = usable ]
+    [ "$(stat -c '%a %u' /dev/null)" = "$before" ]
+}
+
 @test "resolv-conf-path null and elsewhere" {
     write_project <<'YAML'
 containers:

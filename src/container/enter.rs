@@ -376,7 +376,7 @@ impl Builder {
         };
         let (dir, name) = self.beside(path)?;
         let target = dir.create_new(name, 0o666)?;
-        mount::bind_file(source.as_fd(), target.as_fd())
+        mount::bind_device(source.as_fd(), dir, name, target.as_fd())
     }
 
     /// The directory of `path` and the name in it. Only for entries that are made, hence no links.

@@ -95,17 +95,31 @@ pub fn bind(
     }
 }
 
-/// Binds the file `source` is open on onto the file `target` is open on; without anything mounted on it.
-pub fn bind_file(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
-    match call::open_tree(source, false) {
-        Err(e) if is_missing(&e) => call::mount(
-            Some(&at::handle(source)),
-            &at::handle(target),
-            None,
-            libc::MS_BIND,
-            None,
-        ),
-        tree => call::move_mount(tree?.as_fd(), target),
+/// Binds the device `source` is open on onto the file `target`, which is `name` in `dir`, without anything mounted on it.
+///
+/// The mount is read-only: a device can be written to all the same (open(2) does not ask for the right to write to the
+/// file system), but its mode and owner, which are the host's, cannot be changed from inside.
+pub fn bind_device(
+    source: BorrowedFd<'_>,
+    dir: &Root,
+    name: &Path,
+    target: BorrowedFd<'_>,
+) -> io::Result<()> {
+    let tree = match call::open_tree(source, false) {
+        Err(e) if is_missing(&e) => {
+            let from = at::handle(source);
+            call::mount(Some(&from), &at::handle(target), None, libc::MS_BIND, None)?;
+            return restrict(dir, name, false, Flags::READ_ONLY);
+        }
+        tree => tree?,
+    };
+    match call::mount_setattr(tree.as_fd(), false, Flags::READ_ONLY) {
+        Err(e) if is_missing(&e) => {
+            call::move_mount(tree.as_fd(), target)?;
+            set_flags(tree.as_fd(), false, Flags::READ_ONLY)
+        }
+        Err(e) => Err(e),
+        Ok(()) => call::move_mount(tree.as_fd(), target),
     }
 }
 

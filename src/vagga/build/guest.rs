@@ -222,7 +222,7 @@ pub(super) fn plan(root: &Path) -> Plan {
     let mut ops = dev::minimal();
     ops.push(Op::Proc {
         target: "/proc".into(),
-        guard: false,
+        guard: true,
     });
     ops.push(Op::read_only("/sys", "/sys"));
     Plan {
