@@ -13,7 +13,7 @@ YAML
     vagga _build file 2>/dev/null
 }
 
-# bats test_tags=root
+# bats test_tags=root,young
 @test "_run: syscalls up to the exec, execs, user namespaces" {
     bb
     strace -f -qq -o trace vagga _run bb true
