@@ -27,7 +27,14 @@ fn each(target: &str, mut replay: impl FnMut(&Path)) {
 
 /// Calls `unpack` with the root in a directory of its own, and looks for traces beside it.
 fn confined(name: &Path, unpack: impl FnOnce(&Root)) {
-    let name = name.file_name().unwrap().to_string_lossy();
+    // Corpora have files of the same name, and their tests run side by side.
+    let name = name
+        .components()
+        .rev()
+        .take(2)
+        .map(|c| c.as_os_str().to_string_lossy())
+        .collect::<Vec<_>>()
+        .join("-");
     let dir = std::env::temp_dir().join(format!("archive-corpus-{}-{name}", std::process::id()));
     fs::create_dir_all(dir.join("root")).unwrap();
     fs::write(dir.join("secret"), "secret").unwrap();
