@@ -2,17 +2,6 @@
 # `options` (docopt), several commands at once, prerequisites.
 load project
 
-commands() {
-    { cat <<'YAML'
-containers:
-  bb: { setup: [ !Tar { url: ./busybox.tar } ] }
-commands:
-YAML
-    sed 's/^/  /'; } > "$BATS_TEST_TMPDIR/yaml"
-    write_project < "$BATS_TEST_TMPDIR/yaml"
-    vagga _build bb 2>/dev/null
-}
-
 args() {
     commands <<'YAML'
 args: !Command

@@ -20,6 +20,39 @@ write_project() {
     cd "$PROJECT" || return 1
 }
 
+# A project with the container bb and the commands of standard input; bb is built.
+commands() {
+    { cat <<'YAML'
+containers:
+  bb:
+    setup:
+    - !Tar { url: ./busybox.tar }
+    - !EnsureDir /etc/mount
+    - !EnsureDir /data
+commands:
+YAML
+    sed 's/^/  /'; } > "$BATS_TEST_TMPDIR/yaml"
+    write_project < "$BATS_TEST_TMPDIR/yaml"
+    vagga _build bb 2>/dev/null
+}
+
+# Starts vagga with these arguments in the background as $pid, waits for the file `started` in the project.
+begin() {
+    rm -f started
+    vagga "$@" > out 2> err &
+    pid=$!
+    for _ in $(seq 200); do [ -e started ] && return; sleep 0.05; done
+    cat out err
+    return 1
+}
+
+# Plays the Python text of standard input on a terminal.
+play() {
+    cat > play.py
+    run timeout 60 python3 "$VAGGA_BATS/fixtures/terminal.py" play.py
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+}
+
 teardown() {
     cd /
     # Files of subordinate ids can only be removed through vagga itself.

@@ -2,22 +2,6 @@
 # Running one command: arguments, exit codes, mounts, working directory, users.
 load project
 
-# A project whose commands are on standard input, with the container bb.
-commands() {
-    { cat <<'YAML'
-containers:
-  bb:
-    setup:
-    - !Tar { url: ./busybox.tar }
-    - !EnsureDir /etc/mount
-    - !EnsureDir /data
-commands:
-YAML
-    sed 's/^/  /'; } > "$BATS_TEST_TMPDIR/yaml"
-    write_project < "$BATS_TEST_TMPDIR/yaml"
-    vagga _build bb 2>/dev/null
-}
-
 @test "arguments of list and string commands" {
     commands <<'YAML'
 list: !Command { container: bb, run: [echo, -n] }

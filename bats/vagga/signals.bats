@@ -16,16 +16,6 @@ YAML
     vagga _build bb 2>/dev/null
 }
 
-begin() {
-    rm -f started
-    vagga "$@" & pid=$!
-    for _ in $(seq 200); do [ -e started ] && break; sleep 0.05; done
-    [ -e started ]
-}
-
-# Plays the Python text of standard input on a terminal.
-play() { cat > play.py; run timeout 60 python3 "$VAGGA_BATS/fixtures/terminal.py" play.py; [ "$status" -eq 0 ] || { echo "$output"; false; }; }
-
 @test "handlers of the program decide" {
     for pair in TERM:7 QUIT:9; do
         begin traps

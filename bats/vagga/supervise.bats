@@ -2,28 +2,8 @@
 # Groups of processes.
 load project
 
-group() {
-    { cat <<'YAML'
-containers:
-  bb: { setup: [ !Tar { url: ./busybox.tar } ] }
-commands:
-YAML
-    sed 's/^/  /'; } > "$BATS_TEST_TMPDIR/yaml"
-    write_project < "$BATS_TEST_TMPDIR/yaml"
-    vagga _build bb 2>/dev/null
-}
-
-# Starts vagga $1 in the background, waits for file `started`.
-begin() {
-    vagga "$@" > out 2> err &
-    pid=$!
-    for _ in $(seq 200); do [ -e started ] && return; sleep 0.05; done
-    cat out err
-    return 1
-}
-
 @test "wait-all-successful, --only, --exclude, names and tags" {
-    group <<'YAML'
+    commands <<'YAML'
 both: !Supervise
   mode: wait-all-successful
   children:
@@ -48,7 +28,7 @@ YAML
 }
 
 @test "stop-on-failure: any end stops the group, its status is the result" {
-    group <<'YAML'
+    commands <<'YAML'
 good: !Supervise
   children:
     quick: !Command { container: bb, run: "exit 0" }
@@ -74,7 +54,7 @@ YAML
 }
 
 @test "wait-all-successful: the first failure ends the rest, 200 is shown as 200" {
-    group <<'YAML'
+    commands <<'YAML'
 mixed: !Supervise
   mode: wait-all-successful
   children:
@@ -88,7 +68,7 @@ YAML
 }
 
 @test "a child that ignores TERM is killed after kill-unresponsive-after" {
-    group <<'YAML'
+    commands <<'YAML'
 stubborn: !Supervise
   kill-unresponsive-after: 1
   children:
@@ -104,7 +84,7 @@ YAML
 }
 
 @test "signals to vagga end the group with 128 + signal" {
-    group <<'YAML'
+    commands <<'YAML'
 wait: !Supervise
   children:
     a: !Command { container: bb, run: "touch /work/started; exec sleep 4141" }
@@ -122,7 +102,7 @@ YAML
 }
 
 @test "kill -9 of vagga leaves no child" {
-    group <<'YAML'
+    commands <<'YAML'
 wait: !Supervise
   children:
     a: !Command { container: bb, run: "touch /work/started; exec sleep 4141" }
@@ -136,7 +116,7 @@ YAML
 }
 
 @test "children know their names; epilog; a command used as a child" {
-    group <<'YAML'
+    commands <<'YAML'
 hello: &hello !Command { container: bb, run: 'echo "$VAGGA_COMMAND/$VAGGA_SUBCOMMAND"' }
 names: !Supervise
   mode: wait-all-successful
@@ -157,7 +137,7 @@ YAML
 }
 
 @test "children have file systems of their own" {
-    group <<'YAML'
+    commands <<'YAML'
 own: !Supervise
   mode: wait-all-successful
   children:
@@ -169,7 +149,7 @@ YAML
 }
 
 @test "a listening socket is passed as descriptor 3" {
-    group <<'YAML'
+    commands <<'YAML'
 listen: !Command { container: bb, pass-tcp-socket: "127.0.0.1:18473", run: "ls -l /proc/self/fd/3 | grep -q socket && echo yes" }
 bad: !Command { container: bb, pass-tcp-socket: foo, run: "true" }
 YAML
@@ -181,7 +161,7 @@ YAML
 }
 
 @test "isolated network, for this command only" {
-    group <<'YAML'
+    commands <<'YAML'
 plain: !Command { container: bb, run: "ip link | grep -c '^[0-9]'" }
 isolated: !Command { container: bb, isolate-network: true, run: "ip link | grep -c '^[0-9]'" }
 group: !Supervise

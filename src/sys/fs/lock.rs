@@ -46,6 +46,20 @@ pub fn lock(path: &Path, exclusive: bool, wait: bool) -> io::Result<Option<Lock>
     }
 }
 
+/// Locks a file that is open already, exclusively or shared, without waiting. `None`: somebody else holds it.
+pub fn lock_file(file: File, exclusive: bool) -> io::Result<Option<Lock>> {
+    Ok(flock(&file, exclusive, false)?.then_some(Lock { file }))
+}
+
+/// Locks `path` exclusively as [`lock`] does; calls `say` before it has to wait for another holder.
+pub fn lock_waiting(path: &Path, say: impl FnOnce()) -> io::Result<Lock> {
+    if let Some(held) = lock(path, true, false)? {
+        return Ok(held);
+    }
+    say();
+    lock(path, true, true)?.ok_or_else(|| io::Error::from_raw_os_error(libc::EWOULDBLOCK))
+}
+
 /// A reader's lock may also be taken on a file we must not write.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -115,6 +129,24 @@ mod tests {
         let held = new.file().metadata().unwrap().ino();
         assert_eq!(held, std::fs::metadata(&path).unwrap().ino());
         assert!(lock(&path, true, false).unwrap().is_none());
+    }
+
+    #[test]
+    fn waiting_is_announced_once_and_only_when_needed() {
+        let t = Temp::new();
+        let path = t.0.join("lock");
+        let held = lock_waiting(&path, || panic!("nobody holds it")).unwrap();
+        assert!(lock_file(File::open(&path).unwrap(), false).unwrap().is_none());
+        let said = std::cell::Cell::new(0);
+        let held = std::cell::Cell::new(Some(held));
+        lock_waiting(&path, || {
+            said.set(said.get() + 1);
+            drop(held.take());
+        })
+        .unwrap();
+        assert_eq!(said.get(), 1);
+        let reader = lock_file(File::open(&path).unwrap(), false).unwrap();
+        assert!(reader.is_some() && lock(&path, true, false).unwrap().is_none());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::metadata;
 use super::pull;
 use super::sandbox;
 use super::Image;
+use crate::sys::fs::Lock;
 use crate::sys::process::Status;
 use crate::vagga::cli::globals::BuildMode;
 use crate::vagga::config::step::{Step, SubConfig, SubConfigSource};
@@ -18,7 +19,6 @@ use crate::vagga::config::Container;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids::{self, IdMaps};
 use crate::vagga::project::Project;
-use crate::vagga::storage::lock::Held;
 use crate::vagga::storage::Storage;
 use crate::vagga::version::{self, Version, VersionError};
 
@@ -221,7 +221,7 @@ impl<'a> Lifecycle<'a> {
     }
 
     /// Takes the build lock; returns the build directory with it.
-    fn lock(&self, name: &str, version: Option<Version>) -> Result<(PathBuf, Held), Failure> {
+    fn lock(&self, name: &str, version: Option<Version>) -> Result<(PathBuf, Lock), Failure> {
         let (settings, storage) = (&self.project.settings, self.storage);
         storage.create_dir(&storage.roots())?;
         if settings.cache_dir.is_none() {

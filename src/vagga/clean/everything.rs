@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::remove::{take, Remover};
 use super::select::{self, entries, Candidate};
 use super::{current, failed, foreign_storage, list, Failure, FAILED};
-use crate::vagga::storage::lock::Held;
+use crate::sys::fs::Lock;
 use crate::vagga::storage::Storage;
 
 /// What users write by hand into `.vagga`.
@@ -86,7 +86,7 @@ pub fn projects(storage_dir: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Locks everything of a storage; the inner error names what somebody uses.
-fn take_all(storage: &Storage) -> Result<Result<Vec<Held>, PathBuf>, Failure> {
+fn take_all(storage: &Storage) -> Result<Result<Vec<Lock>, PathBuf>, Failure> {
     let mut locks = Vec::new();
     for candidate in everything(storage)? {
         match take(storage, &candidate).map_err(|e| failed(&candidate.path, &e))? {

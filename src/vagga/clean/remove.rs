@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 
 use super::select::Candidate;
 use super::{failed, Failure, FAILED};
-use crate::sys::fs::remove_tree;
+use crate::sys::fs::{lock, remove_tree, Lock};
 use crate::sys::process::{self, Child, Fork, Namespaces, Status, WaitOptions};
 use crate::vagga::doctor::{hint_for, Stage};
 use crate::vagga::ids::{self, IdMaps};
-use crate::vagga::storage::lock::{self, Held};
 use crate::vagga::storage::Storage;
 
 /// Prefix of directories on their way out; `--tmp` takes them if this process does not live to remove them.
@@ -67,13 +66,13 @@ fn would_remove(path: &Path) {
 }
 
 /// Takes all locks of the candidate; `None` = somebody holds one. No lock file is created.
-pub fn take(storage: &Storage, candidate: &Candidate) -> io::Result<Option<Vec<Held>>> {
+pub fn take(storage: &Storage, candidate: &Candidate) -> io::Result<Option<Vec<Lock>>> {
     let mut out = Vec::new();
     for path in &candidate.locks {
         if !path.is_file() || path.is_symlink() {
             continue;
         }
-        match lock::exclusive(path, false)? {
+        match lock(path, true, false)? {
             Some(held) => out.push(held),
             None => return Ok(None),
         }

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::select::{Entry, Wanted};
 use super::*;
+use crate::sys::fs::lock;
 use crate::vagga::config::Settings;
-use crate::vagga::storage::lock;
 use crate::vagga::storage::tests::{project, Temp};
 
 fn dirs(names: &[&str]) -> Vec<Entry> {
@@ -185,7 +185,7 @@ fn what_is_in_use_stays() {
         dir: s.roots().join("a.00000001"),
     };
     let used = s.use_image(&image);
-    let building = lock::exclusive(&s.roots().join(".tmp.a.lock"), false).unwrap();
+    let building = lock(&s.roots().join(".tmp.a.lock"), true, false).unwrap();
     for action in [Action::Old, Action::Tmp] {
         clean(&p, &only(action)).unwrap();
     }

@@ -5,8 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustc_serialize::hex::ToHex;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use super::choice::{self, Choice};
 use super::mirror::{Archive, Family};
@@ -17,7 +16,7 @@ use super::store::{self, Fetch, Store, Wanted};
 use super::variant::Variant;
 use super::verify::{self, Keyring, Refusal, Verifier};
 use super::Error;
-use crate::vagga::fetch;
+use crate::vagga::fetch::{self, digest};
 
 /// Changes when the rules of resolution change, so that kept results are not used any more.
 const RULES: &str = "1";
@@ -312,16 +311,14 @@ fn fetch_index(
 }
 
 fn key(indexes: &[Listing], request: &Request<'_>) -> String {
-    let mut digest = Sha256::new();
-    let mut feed = |text: &str| digest.update(format!("{text}\0"));
-    feed(RULES);
-    feed(request.arch);
-    feed(request.variant.name());
-    request.also.iter().for_each(|name| feed(name));
-    for (nth, path, listed) in indexes {
-        feed(&format!("{nth} {path} {}", listed.sha256));
-    }
-    digest.finalize().as_slice().to_hex()
+    let indexes: Vec<String> = indexes
+        .iter()
+        .map(|(nth, path, listed)| format!("{nth} {path} {}", listed.sha256))
+        .collect();
+    let fixed = [RULES, request.arch, request.variant.name()];
+    let names = request.also.iter().map(String::as_str);
+    let indexes = indexes.iter().map(String::as_str);
+    digest::of_texts::<Sha256>(fixed.into_iter().chain(names).chain(indexes))
 }
 
 /// Fetches the packages; their paths in the order of `choices`. `progress` gets bytes.

@@ -1,9 +1,9 @@
 //! Texts of the files that configure apt and dpkg in an image, and of those that are there only while it is built.
 
-use blake2::{Blake2b512, Digest};
-use rustc_serialize::hex::ToHex;
+use blake2::Blake2b512;
 
 use super::mirror::{Archive, Family};
+use crate::vagga::fetch::digest;
 
 /// Keeps services from starting: `invoke-rc.d` and `deb-systemd-invoke` ask this script (policy-rc.d(8)); 101 says no.
 /// There during builds only.
@@ -105,17 +105,13 @@ pub fn keyring_in_image(family: Family) -> &'static str {
 
 /// Name of the sources file of `!UbuntuRepo`: `<8 hex>-<suite>.list`, the hex from the step's fields as hashed.
 pub fn repo_file_name(url: Option<&str>, suite: &str, components: &[String]) -> String {
-    let mut digest = Blake2b512::new();
-    let mut field = |text: &str| digest.update(format!("{text}\0"));
+    let mut fields = Vec::new();
     if let Some(url) = url {
-        field("url");
-        field(url);
+        fields.extend(["url", url]);
     }
-    field("suite");
-    field(suite);
-    field("components");
-    components.iter().for_each(|c| field(c));
-    let hex = digest.finalize().as_slice().to_hex();
+    fields.extend(["suite", suite, "components"]);
+    fields.extend(components.iter().map(String::as_str));
+    let hex = digest::of_texts::<Blake2b512>(fields);
     let suite: String = suite.chars().map(|c| if c == '/' { '_' } else { c }).collect();
     format!("{}-{suite}.list", hex.get(..8).unwrap_or_default())
 }

@@ -7,17 +7,14 @@
 //! tmp/                 downloads in progress (resumed when interrupted) and scratch space
 //! ```
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-
-use rustc_serialize::hex::ToHex;
-use sha2::{Digest, Sha256};
 
 use super::mirror;
 use super::Error;
-use crate::vagga::fetch::{self, Client, FetchError, Proxies};
-use crate::vagga::storage::lock;
+use crate::sys::fs::lock_waiting;
+use crate::vagga::fetch::{self, digest, Client, FetchError, Proxies};
 
 /// Largest file taken without a known size, in bytes: `InRelease` has some 150 kB.
 const MAX_FRESH: u64 = 64 << 20;
@@ -169,7 +166,7 @@ impl<'t> Store<'t> {
             .tmp()
             .join(format!("{}.part", wanted.sha256.to_ascii_lowercase()));
         let lock_path = part.with_extension("lock");
-        let _lock = lock::exclusive(&lock_path, true).map_err(io)?;
+        let _lock = lock_waiting(&lock_path, || {}).map_err(io)?;
         if self.has(wanted) {
             return Ok(path);
         }
@@ -260,25 +257,11 @@ fn check(path: &Path, wanted: Wanted<'_>) -> Result<(), String> {
     if size != wanted.size {
         return Err(format!("{size} bytes instead of {}", wanted.size));
     }
-    let got = sha256_of(path).map_err(|e| e.to_string())?;
+    let got = digest::sha256_of(path).map_err(|e| e.to_string())?;
     if !got.eq_ignore_ascii_case(wanted.sha256) {
         return Err(format!("sha256 {got} instead of {}", wanted.sha256));
     }
     Ok(())
-}
-
-/// SHA-256 of a file in lower-case hex.
-pub fn sha256_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let n = file.read(&mut buffer)?;
-        if n == 0 {
-            return Ok(digest.finalize().as_slice().to_hex());
-        }
-        digest.update(buffer.get(..n).unwrap_or_default());
-    }
 }
 
 /// Removes a file of ours that may not exist.

@@ -13,14 +13,13 @@ use super::bootstrap::{self, Release};
 use super::deb822;
 use super::features;
 use super::mirror::{self, Family};
-use crate::sys::fs::{CopyOptions, Kind};
+use crate::sys::fs::{lock_waiting, CopyOptions, Kind, Lock};
 use crate::sys::path::Root;
 use crate::vagga::build::builder::Builder;
 use crate::vagga::build::command::GuestCommand;
 use crate::vagga::build::distro::{Distribution, Feature};
 use crate::vagga::build::error::{IoContext, StepError};
 use crate::vagga::build::finish;
-use crate::vagga::storage::lock;
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const LISTS: &str = "/var/lib/apt/lists";
@@ -171,8 +170,8 @@ impl AptSystem {
         .at("copy package lists to", &cache)
     }
 
-    fn lock_lists(&self, cache: &Path) -> Result<Option<lock::Held>, StepError> {
-        lock::exclusive(&cache.join("lock"), true).at("lock", cache)
+    fn lock_lists(&self, cache: &Path) -> Result<Lock, StepError> {
+        lock_waiting(&cache.join("lock"), || {}).at("lock", cache)
     }
 
     fn update(&mut self, b: &mut Builder) -> Result<(), StepError> {
@@ -220,18 +219,16 @@ impl AptSystem {
         b.run(&self.apt(&words))
     }
 
-    fn lock_archives(&self, b: &mut Builder) -> Result<Option<lock::Held>, StepError> {
+    fn lock_archives(&self, b: &mut Builder) -> Result<Option<Lock>, StepError> {
         if b.project.settings.ubuntu_skip_locking {
             return Ok(None);
         }
         let path = b.cache_dir(Path::new("apt-cache"))?.join("apt-get-install.lock");
-        let held = lock::exclusive(&path, false).at("lock", &path)?;
-        if held.is_some() {
-            return Ok(held);
-        }
-        b.progress
-            .note("Another build is installing packages with apt-get. Waiting...");
-        lock::exclusive(&path, true).at("lock", &path)
+        let say = || {
+            b.progress
+                .note("Another build is installing packages with apt-get. Waiting...");
+        };
+        lock_waiting(&path, say).map(Some).at("lock", &path)
     }
 
     /// Switches component universe of Ubuntu on.

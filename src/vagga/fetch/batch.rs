@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::client::Client;
-use super::source::digest_of;
+use super::digest::sha256_of;
 use super::{FetchError, OnProgress};
 use crate::sys::process::{self, exit_now, fork, Fork, Namespaces, Status, WaitOptions};
 
@@ -129,7 +129,7 @@ fn fetch_one(client: &Client, file: &Wanted, progress: OnProgress) -> Result<(),
     let actual = match file.url.strip_prefix("file://") {
         Some(path) => {
             copy_local(Path::new(path), &part)?;
-            digest_of(&part).map_err(|e| FetchError(format!("{}: {e}", part.display())))?
+            sha256_of(&part).map_err(|e| FetchError(format!("{}: {e}", part.display())))?
         }
         None => {
             client

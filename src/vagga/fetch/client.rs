@@ -13,6 +13,7 @@ use ureq::tls::RootCerts;
 use ureq::Body;
 
 use super::address::{escape, join};
+use super::digest::hex;
 use super::route::{Proxies, Routes};
 use super::{trust, FetchError, OnProgress};
 
@@ -307,10 +308,4 @@ fn too_large(limit: Option<u64>) -> String {
 
 fn disk(error: io::Error) -> Trouble {
     Trouble::Final(format!("cannot write to the cache: {error}"))
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use rustc_serialize::hex::ToHex;
-    bytes.to_hex()
 }

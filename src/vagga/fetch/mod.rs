@@ -6,6 +6,7 @@
 mod address;
 mod batch;
 mod client;
+pub mod digest;
 mod forward;
 mod resolver;
 mod route;

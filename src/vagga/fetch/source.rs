@@ -1,19 +1,20 @@
 //! Where a step's file comes from: the project, an external volume, or the network by way of the cache.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 
-use super::client::{hex, Client, Fetched};
+use super::client::{Client, Fetched};
+use super::digest::{hex, sha256_of};
 use super::{FetchError, OnProgress};
 use crate::sys::at;
+use crate::sys::fs::{lock_waiting, Lock};
 use crate::sys::path::Root;
-use crate::vagga::storage::lock::{exclusive, Held};
 
 /// Digits of a SHA-256 digest.
 const DIGEST_LEN: usize = 64;
@@ -153,7 +154,7 @@ fn is_usable(path: &Path, expected: Option<&str>) -> bool {
     let Some(expected) = expected else {
         return true;
     };
-    match digest_of(path) {
+    match sha256_of(path) {
         Ok(actual) if actual.starts_with(expected) => true,
         _ => {
             log::warn!("{}: not what its digest says, fetching it again", path.display());
@@ -172,24 +173,11 @@ fn verify(path: &Path, expected: Option<&str>, name: &str) -> Result<(), FetchEr
     let Some(expected) = expected else {
         return Ok(());
     };
-    let actual = digest_of(path).map_err(|e| FetchError(format!("can't read {name:?}: {e}")))?;
+    let actual = sha256_of(path).map_err(|e| FetchError(format!("can't read {name:?}: {e}")))?;
     if actual.starts_with(expected) {
         Ok(())
     } else {
         Err(mismatch(expected, &actual, name))
-    }
-}
-
-/// SHA-256 of a file, lower-case hex.
-pub fn digest_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut chunk = vec![0; 128 * 1024];
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(hex(&hash.finalize())),
-            n => hash.update(chunk.get(..n).unwrap_or_default()),
-        }
     }
 }
 
@@ -273,16 +261,10 @@ pub fn cache_name(url: &str, sha256: Option<&str>) -> String {
 }
 
 /// Holds `TARGET.lock`, waiting for a concurrent download of the same file.
-fn lock_for(target: &Path) -> Result<Held, FetchError> {
+fn lock_for(target: &Path) -> Result<Lock, FetchError> {
     let path = with_suffix(target, ".lock");
-    let failed = |e: io::Error| FetchError(format!("can't lock {}: {e}", path.display()));
-    if let Some(held) = exclusive(&path, false).map_err(failed)? {
-        return Ok(held);
-    }
-    eprintln!("Other process is downloading {}. Waiting...", target.display());
-    exclusive(&path, true)
-        .map_err(failed)?
-        .ok_or_else(|| FetchError(format!("can't lock {}", path.display())))
+    let say = || eprintln!("Other process is downloading {}. Waiting...", target.display());
+    lock_waiting(&path, say).map_err(|e| FetchError(format!("can't lock {}: {e}", path.display())))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -16,20 +16,9 @@ use crate::vagga::failure::{exit, Failure};
 use super::group::{Action, Event, Group};
 use super::link::{Link, Order, Report};
 use super::process::Process;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, SIGNALS};
 use super::wrapper;
 
-/// Signals that are not left to their default action.
-const SIGNALS: [i32; 8] = [
-    libc::SIGCHLD,
-    libc::SIGINT,
-    libc::SIGQUIT,
-    libc::SIGTERM,
-    libc::SIGTSTP,
-    libc::SIGTTIN,
-    libc::SIGTTOU,
-    libc::SIGCONT,
-];
 /// Signals that end vagga; noticed only where something must be removed before.
 const FATAL: [i32; 3] = [libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2];
 

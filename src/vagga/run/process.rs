@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::container::{Base, Plan};
+use crate::sys::fs::Lock;
 use crate::vagga::build::Image;
 use crate::vagga::cli::globals::Globals;
 use crate::vagga::config::command::{CommandInfo, Pid1Mode, WriteMode};
@@ -14,7 +15,6 @@ use crate::vagga::config::{Container, Volume};
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids::{self, IdMaps};
 use crate::vagga::project::Project;
-use crate::vagga::storage::lock::Held;
 use crate::vagga::storage::Storage;
 
 use super::chore::Chore;
@@ -83,7 +83,7 @@ pub struct Process {
     /// Volumes that exist once the command has succeeded.
     pub fillings: Vec<Filling>,
     /// Keeps the image from being cleaned away.
-    pub held: Option<Held>,
+    pub held: Option<Lock>,
 }
 
 impl Context<'_> {

@@ -6,6 +6,19 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use crate::sys::{process, tty};
 
+/// Signals that are not left to their default action, by the launcher nor by the first process of a container: both
+/// watch their children, and pass on what the terminal or the user sends.
+pub const SIGNALS: [i32; 8] = [
+    libc::SIGCHLD,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGCONT,
+];
+
 /// The controlling terminal, if there is one, and our process group.
 #[derive(Debug)]
 pub struct Terminal {

@@ -23,19 +23,8 @@ use super::environ_file;
 use super::link::{Link, Order, Report};
 use super::pid1::{Action, Event, Pid1};
 use super::process::Process;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, SIGNALS};
 
-/// Signals that the first process passes on.
-const SIGNALS: [i32; 8] = [
-    libc::SIGCHLD,
-    libc::SIGINT,
-    libc::SIGQUIT,
-    libc::SIGTERM,
-    libc::SIGTSTP,
-    libc::SIGTTIN,
-    libc::SIGTTOU,
-    libc::SIGCONT,
-];
 /// Largest `environ-file`, bytes.
 const MAX_ENVIRON_FILE: u64 = 1 << 20;
 /// The descriptor of `pass-tcp-socket`.

@@ -6,10 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use nix::fcntl::FlockArg;
-
-use super::lock::{flock, Held};
 use super::{fail, Failure, Storage};
+use crate::sys::fs::{lock_file, Lock};
 use crate::vagga::build::Image;
 
 impl Storage {
@@ -54,7 +52,7 @@ impl Storage {
 
     /// Notes that the image is used now and protects it from `_clean` as long as the result lives.
     /// A failure is only a warning, since a read-only storage must not stop commands.
-    pub fn use_image(&self, image: &Image) -> Option<Held> {
+    pub fn use_image(&self, image: &Image) -> Option<Lock> {
         match mark_used(&image.dir) {
             Ok(held) => held,
             Err(e) => {
@@ -65,19 +63,17 @@ impl Storage {
     }
 
     /// Takes the image for removal: `None` while some process uses it.
-    pub fn lock_unused(&self, dir: &Path) -> io::Result<Option<Held>> {
+    pub fn lock_unused(&self, dir: &Path) -> io::Result<Option<Lock>> {
         match File::open(dir.join("last_use")) {
-            Ok(file) => flock(file, FlockArg::LockExclusiveNonblock),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                flock(File::open(dir)?, FlockArg::LockExclusiveNonblock)
-            }
+            Ok(file) => lock_file(file, true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => lock_file(File::open(dir)?, true),
             Err(e) => Err(e),
         }
     }
 }
 
 /// Creates or touches `last_use` and locks it shared.
-fn mark_used(dir: &Path) -> io::Result<Option<Held>> {
+fn mark_used(dir: &Path) -> io::Result<Option<Lock>> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -87,7 +83,7 @@ fn mark_used(dir: &Path) -> io::Result<Option<Held>> {
         .custom_flags(libc::O_NOFOLLOW)
         .open(dir.join("last_use"))?;
     file.set_modified(SystemTime::now())?;
-    flock(file, FlockArg::LockSharedNonblock)
+    lock_file(file, false)
 }
 
 /// Symlink replacement through a temporary name that carries the whole name and the process id.

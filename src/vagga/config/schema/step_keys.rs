@@ -6,7 +6,11 @@ use crate::config::schema::{
 };
 
 /// Script of a step that builds an unpacked source.
-const INSTALL_SCRIPT: Default = Default::Text("./configure --prefix=/usr\nmake\nmake install\n");
+const SCRIPT: Key = text(
+    "script",
+    "./configure --prefix=/usr\nmake\nmake install\n",
+    "Script to run.",
+);
 
 /// A structure of one group of keys.
 const fn structure(keys: &'static [&'static [Key]]) -> Structure {
@@ -39,6 +43,17 @@ const SOURCE: &[Key] = &[
         "URL, or a path beginning with `.` or `/volumes/`.",
     ),
     optional("sha256", Kind::Text, "Expected digest."),
+];
+
+/// Where an archive is unpacked.
+const PLACE: &[Key] = &[
+    with("path", ABSOLUTE, Default::Text("/"), "Where to unpack."),
+    with(
+        "subdir",
+        RELATIVE,
+        Default::Text(""),
+        "Part of the archive to take.",
+    ),
 ];
 
 /// Where a repository comes from.
@@ -122,7 +137,7 @@ pub const GIT_INSTALL: Structure = structure(&[
             Default::Text("."),
             "Directory to run the script in.",
         ),
-        with("script", Kind::Text, INSTALL_SCRIPT, "Script to run."),
+        SCRIPT,
     ],
 ]);
 
@@ -226,39 +241,17 @@ pub const COMPOSER_DEPENDENCIES: Structure = structure(&[&[
     flag("classmap_authoritative", "Pass --classmap-authoritative."),
 ]]);
 
-pub const TAR: Structure = structure(&[
-    SOURCE,
-    &[
-        with("path", ABSOLUTE, Default::Text("/"), "Where to unpack."),
-        with(
-            "subdir",
-            RELATIVE,
-            Default::Text(""),
-            "Part of the archive to take.",
-        ),
-    ],
-]);
+pub const TAR: Structure = structure(&[SOURCE, PLACE]);
 
 pub const TAR_INSTALL: Structure = structure(&[
     SOURCE,
     &[
         optional("subdir", RELATIVE, "Directory to run the script in."),
-        with("script", Kind::Text, INSTALL_SCRIPT, "Script to run."),
+        SCRIPT,
     ],
 ]);
 
-pub const UNZIP: Structure = structure(&[
-    SOURCE,
-    &[
-        with("path", ABSOLUTE, Default::Text("/"), "Where to unpack."),
-        with(
-            "subdir",
-            RELATIVE,
-            Default::Text(""),
-            "Part of the archive to take.",
-        ),
-    ],
-]);
+pub const UNZIP: Structure = structure(&[SOURCE, PLACE]);
 
 pub const DOWNLOAD: Structure = structure(&[
     SOURCE,

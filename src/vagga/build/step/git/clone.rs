@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::address::escaped;
 use super::program::Program;
 use super::{Commit, Wanted};
+use crate::sys::fs::{lock_waiting, Lock};
 use crate::vagga::build::error::{IoContext, StepError};
-use crate::vagga::storage::lock::{self, Held};
 
 /// Where the head of the repository is kept, since that of the clone does not follow it.
 const HEAD: &str = "refs/vagga/HEAD";
@@ -36,13 +36,9 @@ pub fn updated(program: &Program, dir: &Path, wanted: &Wanted) -> Result<Commit,
     Ok(Commit { clone, id })
 }
 
-fn locked(path: &Path, url: &str) -> Result<Held, StepError> {
-    if let Some(held) = lock::exclusive(path, false).at("lock", path)? {
-        return Ok(held);
-    }
-    eprintln!("Other process is updating the clone of {url}. Waiting...");
-    let held = lock::exclusive(path, true).at("lock", path)?;
-    held.ok_or_else(|| StepError::new(format!("can't lock {path:?}")))
+fn locked(path: &Path, url: &str) -> Result<Lock, StepError> {
+    let say = || eprintln!("Other process is updating the clone of {url}. Waiting...");
+    lock_waiting(path, say).at("lock", path)
 }
 
 fn make(program: &Program, dir: &Path, clone: &Path) -> Result<(), StepError> {
