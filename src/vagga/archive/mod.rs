@@ -4,7 +4,9 @@
 //! names and links are taken relative to that directory, and links planted by earlier entries are resolved inside it.
 
 mod compression;
+mod content;
 mod guard;
+mod options;
 mod sparse;
 mod tar;
 #[cfg(test)]
@@ -14,8 +16,9 @@ mod zip;
 
 pub use compression::decompress;
 pub use guard::Guard;
+pub use options::{Options, Owners, Package};
 pub use tar::unpack_tar;
-pub use writer::{Options, Owners, Writer};
+pub use writer::Writer;
 pub use zip::unpack_zip;
 
 use std::fmt;
@@ -63,6 +66,8 @@ pub struct Summary {
     pub entries: u64,
     /// Device nodes left out: an unprivileged user cannot make them.
     pub devices: u64,
+    /// Every name of a package, in its order and as dpkg lists it: a line each, beginning with `/`.
+    pub list: String,
     /// Names at the top of what was unpacked, sorted, at most 64.
     pub top: Vec<PathBuf>,
 }

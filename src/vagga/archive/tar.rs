@@ -82,8 +82,7 @@ fn one(mut entry: Entry<impl Read>, writer: &mut Writer) -> Result<(), ArchiveEr
         }
         (EntryType::Fifo, _) => writer.fifo(&target, meta),
         (EntryType::Char | EntryType::Block, _) => {
-            writer.device();
-            return Ok(());
+            return writer.device(&target);
         }
         _ if kind.as_byte() == CONTINUED => Err(ArchiveError::entry(
             &name,

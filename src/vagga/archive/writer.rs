@@ -2,54 +2,21 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, FileTimes, Permissions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::fs::{FileTimes, Permissions};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{fchown, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{ArchiveError, Summary};
+use super::content::{self, CHUNK};
+use super::{ArchiveError, Options, Owners, Summary};
+use crate::sys::at::fstat;
 use crate::sys::fs::{Kind, Time};
 use crate::sys::path::Root;
 
-/// Bytes copied at once.
-const CHUNK: usize = 128 * 1024;
-/// Files from this size on are written with holes where they are zero.
-const SPARSE_FROM: u64 = 1 << 20;
 /// Most names kept in [`Summary::top`].
 const TOP: usize = 64;
-
-/// Who owns what is unpacked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owners {
-    /// Everything belongs to root.
-    Root,
-    /// The ids of the archive.
-    Keep,
-    /// The ids of the archive where they are mapped, root otherwise (single-id mode).
-    KeepWherePossible,
-}
-
-/// How to unpack.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Who owns the entries.
-    pub owners: Owners,
-    /// Only this sub-tree, its contents placed directly in the destination; empty or `.` = everything.
-    pub subdir: PathBuf,
-    /// Paths (as in the archive) that are left out together with everything below them.
-    pub skip: Vec<PathBuf>,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            owners: Owners::Root,
-            subdir: PathBuf::new(),
-            skip: Vec::new(),
-        }
-    }
-}
 
 /// Metadata of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +29,42 @@ pub struct Meta {
     pub mtime: Option<i64>,
 }
 
+/// A directory that entries are written to.
+struct Parent {
+    path: PathBuf,
+    root: Root,
+    /// What is made in it belongs to its group, not to ours.
+    setgid: bool,
+}
+
+impl Parent {
+    /// Gives an entry to its owner as the policy says. New files belong to root already, unless the directory has the
+    /// set-group-id bit.
+    fn set_owner(
+        &self,
+        owners: Owners,
+        (uid, gid): (u32, u32),
+        chown: impl FnOnce(u32, u32) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if owners == Owners::Root || (uid, gid) == (0, 0) && !self.setgid {
+            return Ok(());
+        }
+        match chown(uid, gid) {
+            Err(e) if owners == Owners::KeepWherePossible && is_unmapped(&e) => Ok(()),
+            Err(e) if is_unmapped(&e) => Err(io::Error::other(format!(
+                "owner {uid}:{gid} does not exist in this container"
+            ))),
+            result => result,
+        }
+    }
+}
+
 /// Writes entries beneath a directory. Call [`Writer::finish`] at the end.
 pub struct Writer<'a> {
     dest: Root,
     options: &'a Options,
     /// Directory of the last entries, since archives list files of a directory together.
-    parent: Option<(PathBuf, Root)>,
+    parent: Option<Parent>,
     /// Directories that did not exist before.
     made: HashSet<PathBuf>,
     hard_links: Vec<(PathBuf, PathBuf)>,
@@ -101,8 +98,31 @@ impl<'a> Writer<'a> {
     /// destination itself.
     ///
     /// Errors: a name with `..`.
-    pub fn locate(&self, name: &Path) -> Result<Option<PathBuf>, ArchiveError> {
+    pub fn locate(&mut self, name: &Path) -> Result<Option<PathBuf>, ArchiveError> {
         let path = normalize(name)?;
+        if self.options.package.is_some() {
+            self.list(&path)?;
+        }
+        self.place(path)
+    }
+
+    /// Adds a line to dpkg's list of the package's files, which is text.
+    fn list(&mut self, path: &Path) -> Result<(), ArchiveError> {
+        let line = match path.to_str() {
+            Some("") => ".",
+            Some(line) if !line.contains('\n') => line,
+            _ => return Err(ArchiveError::entry(path, &"the name is not one line of UTF-8")),
+        };
+        let list = &mut self.summary.list;
+        list.extend(["/", line, "\n"]);
+        Ok(())
+    }
+
+    fn place(&self, path: PathBuf) -> Result<Option<PathBuf>, ArchiveError> {
+        if let Some(package) = &self.options.package {
+            let conffile = package.conffiles.contains(&path);
+            return Ok(Some(if conffile { with_suffix(&path) } else { path }));
+        }
         if self.options.skip.iter().any(|skip| path.starts_with(skip)) {
             return Ok(None);
         }
@@ -122,17 +142,22 @@ impl<'a> Writer<'a> {
     }
 
     /// The directory that holds `path`, and the last component of `path`.
-    fn parent_of<'p>(&mut self, path: &'p Path) -> io::Result<(&Root, &'p OsStr)> {
+    fn parent_of<'p>(&mut self, path: &'p Path) -> io::Result<(&Parent, &'p OsStr)> {
         let name = path
             .file_name()
             .ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
         let dir = path.parent().unwrap_or(Path::new(""));
-        if self.parent.as_ref().is_none_or(|(known, _)| known != dir) {
+        if self.parent.as_ref().is_none_or(|known| known.path != dir) {
             self.parent = None;
-            self.parent = Some((dir.to_owned(), self.open_dir(dir)?));
+            let root = self.open_dir(dir)?;
+            self.parent = Some(Parent {
+                path: dir.to_owned(),
+                setgid: fstat(root.as_fd())?.mode & libc::S_ISGID != 0,
+                root,
+            });
         }
         match &self.parent {
-            Some((_, root)) => Ok((root, name)),
+            Some(parent) => Ok((parent, name)),
             None => Err(ErrorKind::NotFound.into()),
         }
     }
@@ -165,31 +190,40 @@ impl<'a> Writer<'a> {
     }
 
     fn try_dir(&mut self, path: &Path, meta: Meta) -> io::Result<()> {
-        let owners = self.options.owners;
+        let (owners, in_package) = (self.options.owners, self.options.package.is_some());
         let (parent, name) = self.parent_of(path)?;
-        let make = || parent.mkdir(name, meta.mode & 0o777);
-        let fresh = match make() {
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                let is_dir = parent.stat(name).is_ok_and(|stat| stat.kind() == Kind::Dir);
-                if !is_dir {
-                    parent.unlink(name)?;
-                    make()?;
-                }
-                !is_dir
-            }
+        let fresh = match parent.root.mkdir(name, meta.mode & 0o777) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => self.existing_dir(path, meta)?,
             result => result.map(|()| true)?,
         };
         if !fresh && !self.made.contains(path) {
             return Ok(());
         }
         let (parent, name) = self.parent_of(path)?;
-        set_owner(owners, meta.owner, |uid, gid| parent.chown(name, uid, gid))?;
-        parent.chmod(name, meta.mode & 0o7777)?;
+        parent.set_owner(owners, meta.owner, |uid, gid| parent.root.chown(name, uid, gid))?;
+        parent.root.chmod(name, meta.mode & 0o7777)?;
         self.made.insert(path.to_owned());
-        if let Some(mtime) = meta.mtime {
+        if let Some(mtime) = meta.mtime.filter(|_| !in_package) {
             self.dir_times.push((path.to_owned(), mtime));
         }
         Ok(())
+    }
+
+    /// Sees to it that a name which is taken is a directory; true when it was none before.
+    fn existing_dir(&mut self, path: &Path, meta: Meta) -> io::Result<bool> {
+        let (parent, name) = self.parent_of(path)?;
+        let is_dir = match parent.root.lstat(name)?.kind() {
+            Kind::Dir => true,
+            // The link may lead above its own directory.
+            Kind::Symlink => self.dest.stat(path).is_ok_and(|stat| stat.kind() == Kind::Dir),
+            _ => false,
+        };
+        if !is_dir {
+            let (parent, name) = self.parent_of(path)?;
+            parent.root.unlink(name)?;
+            parent.root.mkdir(name, meta.mode & 0o777)?;
+        }
+        Ok(!is_dir)
     }
 
     /// A regular file with the content of `data`. Whatever had the name before, but for a directory, is replaced.
@@ -210,9 +244,10 @@ impl<'a> Writer<'a> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let result = (|| {
             let (parent, name) = self.parent_of(path)?;
-            let mut file = replacing(parent, name, || parent.create_new(name, 0o600))?;
-            copy(data, &mut file, size, &mut buffer)?;
-            set_owner(owners, meta.owner, |uid, gid| fchown(&file, Some(uid), Some(gid)))?;
+            let root = &parent.root;
+            let mut file = replacing(root, name, || root.create_new(name, 0o600))?;
+            content::copy(data, &mut file, size, &mut buffer)?;
+            parent.set_owner(owners, meta.owner, |uid, gid| fchown(&file, Some(uid), Some(gid)))?;
             file.set_permissions(Permissions::from_mode(meta.mode & 0o7777))?;
             match meta.mtime.map(time) {
                 Some(time) => file.set_times(FileTimes::new().set_accessed(time).set_modified(time)),
@@ -226,17 +261,23 @@ impl<'a> Writer<'a> {
     /// A symbolic link with the text `target`, which is never followed outside of the destination by this writer.
     pub fn symlink(&mut self, path: &Path, target: &Path, meta: Meta) -> Result<(), ArchiveError> {
         self.count(path);
-        let owners = self.options.owners;
-        let mut make = || -> io::Result<()> {
-            let (parent, name) = self.parent_of(path)?;
-            replacing(parent, name, || parent.symlink(target, name))?;
-            set_owner(owners, meta.owner, |uid, gid| parent.chown(name, uid, gid))?;
-            match meta.mtime.map(|sec| Time { sec, nsec: 0 }) {
-                Some(time) => parent.set_times(name, time, time),
-                None => Ok(()),
-            }
-        };
-        make().map_err(|e| ArchiveError::io(path, &e))
+        self.try_symlink(path, target, meta)
+            .map_err(|e| ArchiveError::io(path, &e))
+    }
+
+    fn try_symlink(&mut self, path: &Path, target: &Path, meta: Meta) -> io::Result<()> {
+        let (owners, in_package) = (self.options.owners, self.options.package.is_some());
+        let (parent, name) = self.parent_of(path)?;
+        let root = &parent.root;
+        if in_package && root.lstat(name).is_ok_and(|there| there.kind() == Kind::Dir) {
+            return Ok(());
+        }
+        replacing(root, name, || root.symlink(target, name))?;
+        parent.set_owner(owners, meta.owner, |uid, gid| root.chown(name, uid, gid))?;
+        match meta.mtime.map(|sec| Time { sec, nsec: 0 }) {
+            Some(time) => root.set_times(name, time, time),
+            None => Ok(()),
+        }
     }
 
     /// Gives an entry, already written, an extended attribute. One that the file system or our rights do not allow is
@@ -244,7 +285,7 @@ impl<'a> Writer<'a> {
     pub fn attribute(&mut self, path: &Path, name: &OsStr, value: &[u8]) -> Result<(), ArchiveError> {
         let mut set = || {
             let (parent, last) = self.parent_of(path)?;
-            parent.set_xattr(last, name, value)
+            parent.root.set_xattr(last, name, value)
         };
         match set() {
             Err(e) if !matches!(e.raw_os_error(), Some(libc::EPERM | libc::EOPNOTSUPP)) => {
@@ -257,7 +298,7 @@ impl<'a> Writer<'a> {
     /// Another name of the entry `target` of the archive; made at the end, when everything else is there.
     pub fn hard_link(&mut self, path: &Path, target: &Path) -> Result<(), ArchiveError> {
         self.count(path);
-        match self.locate(target)? {
+        match self.place(normalize(target)?)? {
             Some(target) if !target.as_os_str().is_empty() => {
                 self.hard_links.push((path.to_owned(), target));
                 Ok(())
@@ -272,21 +313,35 @@ impl<'a> Writer<'a> {
     /// A named pipe.
     pub fn fifo(&mut self, path: &Path, meta: Meta) -> Result<(), ArchiveError> {
         self.count(path);
+        self.refuse_in_package(path)?;
         let owners = self.options.owners;
         let mut make = || -> io::Result<()> {
             let (parent, name) = self.parent_of(path)?;
-            replacing(parent, name, || {
-                parent.mknod(name, libc::S_IFIFO | (meta.mode & 0o777), 0)
+            let root = &parent.root;
+            replacing(root, name, || {
+                root.mknod(name, libc::S_IFIFO | (meta.mode & 0o777), 0)
             })?;
-            set_owner(owners, meta.owner, |uid, gid| parent.chown(name, uid, gid))?;
-            parent.chmod(name, meta.mode & 0o7777)
+            parent.set_owner(owners, meta.owner, |uid, gid| root.chown(name, uid, gid))?;
+            root.chmod(name, meta.mode & 0o7777)
         };
         make().map_err(|e| ArchiveError::io(path, &e))
     }
 
     /// Counts a device node, which is left out.
-    pub fn device(&mut self) {
+    pub fn device(&mut self, path: &Path) -> Result<(), ArchiveError> {
+        self.refuse_in_package(path)?;
         self.summary.devices += 1;
+        Ok(())
+    }
+
+    fn refuse_in_package(&self, path: &Path) -> Result<(), ArchiveError> {
+        match self.options.package {
+            Some(_) => Err(ArchiveError::entry(
+                path,
+                &"device nodes and pipes in packages are not supported",
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Makes the hard links and sets the times of directories.
@@ -305,7 +360,7 @@ impl<'a> Writer<'a> {
                 }
                 dest.lstat(&target)?;
                 let (parent, name) = self.parent_of(&path)?;
-                match parent.unlink(name) {
+                match parent.root.unlink(name) {
                     Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
                     _ => dest.hard_link(&target, &path),
                 }
@@ -341,6 +396,13 @@ pub fn normalize(name: &Path) -> Result<PathBuf, ArchiveError> {
     Ok(path)
 }
 
+/// dpkg's name of a configuration file that is not configured yet.
+fn with_suffix(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(".dpkg-new");
+    PathBuf::from(name)
+}
+
 /// Does `make`; when the name is taken by anything but a non-empty directory, removes that and does it again.
 fn replacing<T>(parent: &Root, name: &OsStr, make: impl Fn() -> io::Result<T>) -> io::Result<T> {
     match make() {
@@ -354,25 +416,6 @@ fn replacing<T>(parent: &Root, name: &OsStr, make: impl Fn() -> io::Result<T>) -
             }
             make()
         }
-        result => result,
-    }
-}
-
-/// Gives an entry to its owner as the policy says. New files belong to root already (to another group in a directory
-/// with the set-group-id bit, hence no short cut when the archive says 0:0).
-fn set_owner(
-    owners: Owners,
-    (uid, gid): (u32, u32),
-    chown: impl FnOnce(u32, u32) -> io::Result<()>,
-) -> io::Result<()> {
-    if owners == Owners::Root {
-        return Ok(());
-    }
-    match chown(uid, gid) {
-        Err(e) if owners == Owners::KeepWherePossible && is_unmapped(&e) => Ok(()),
-        Err(e) if is_unmapped(&e) => Err(io::Error::other(format!(
-            "owner {uid}:{gid} does not exist in this container"
-        ))),
         result => result,
     }
 }
@@ -391,46 +434,4 @@ fn time(seconds: i64) -> SystemTime {
         epoch.checked_add(distance)
     }
     .unwrap_or(epoch)
-}
-
-/// Copies the content; large files get holes where they are zero, so that zeros cost no disk.
-fn copy(data: &mut dyn Read, file: &mut File, size: u64, buffer: &mut [u8]) -> io::Result<()> {
-    let mut written = 0u64;
-    let mut hole = false;
-    if size >= SPARSE_FROM {
-        // An impossible size is an error at once, not after hours of zeros.
-        file.set_len(size)?;
-        file.set_len(0)?;
-    }
-    loop {
-        let n = read_full(data, buffer)?;
-        let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else {
-            break;
-        };
-        hole = size >= SPARSE_FROM && chunk.iter().all(|byte| *byte == 0);
-        if hole {
-            file.seek(SeekFrom::Current(n as i64))?;
-        } else {
-            file.write_all(chunk)?;
-        }
-        written += n as u64;
-    }
-    if hole {
-        file.set_len(written)?;
-    }
-    Ok(())
-}
-
-/// Fills the buffer as far as the data goes.
-fn read_full(data: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match data.read(rest) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled)
 }

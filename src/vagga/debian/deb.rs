@@ -27,9 +27,6 @@ pub struct Deb {
     data: Member,
 }
 
-/// A decompressed tar stream; oversized extension headers end it with an error.
-pub type Stream = Guard<Box<dyn Read>>;
-
 impl Deb {
     /// Opens a package and finds its members.
     ///
@@ -60,7 +57,7 @@ impl Deb {
 
     /// The files of the control archive: name, mode, contents.
     pub fn control(&self) -> io::Result<Vec<(String, u32, Vec<u8>)>> {
-        let stream = self.stream(self.control)?.take(MAX_CONTROL);
+        let stream = Guard::new(self.stream(self.control)?).take(MAX_CONTROL);
         let mut files = Vec::new();
         for entry in tar::Archive::new(stream).entries()? {
             let mut entry = entry?;
@@ -82,14 +79,14 @@ impl Deb {
     }
 
     /// The decompressed stream of the data archive.
-    pub fn data(&self) -> io::Result<Stream> {
+    pub fn data(&self) -> io::Result<Box<dyn Read>> {
         self.stream(self.data)
     }
 
-    fn stream(&self, member: Member) -> io::Result<Stream> {
+    fn stream(&self, member: Member) -> io::Result<Box<dyn Read>> {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(member.offset))?;
-        Ok(Guard::new(archive::decompress(file.take(member.size))?))
+        archive::decompress(file.take(member.size))
     }
 }
 

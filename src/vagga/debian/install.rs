@@ -13,6 +13,7 @@ use super::unpack::{Unpacked, Unpacker, ADMIN_DIR};
 use super::Error;
 use crate::sys::path::Root;
 use crate::sys::process::{self, Fork, Namespaces, WaitOptions};
+use crate::vagga::archive::Guard;
 
 /// More processes do not help: they would wait for the disk.
 const MAX_WORKERS: usize = 4;
@@ -75,7 +76,7 @@ fn prepare(root: &Root) -> io::Result<()> {
 fn merge_usr(root: &Root, base_files: &Path, choices: &[Choice]) -> Result<(), Error> {
     let bad = |e: io::Error| Error::new(format!("{}: {e}", base_files.display()));
     let deb = super::deb::Deb::open(base_files).map_err(bad)?;
-    let mut archive = tar::Archive::new(deb.data().map_err(bad)?);
+    let mut archive = tar::Archive::new(Guard::new(deb.data().map_err(bad)?));
     for entry in archive.entries().map_err(bad)? {
         let entry = entry.map_err(bad)?;
         let is_bin = matches!(entry.path_bytes().as_ref(), b"./bin" | b"bin");
@@ -180,7 +181,7 @@ fn collect(
 fn worker(root: &Root, queue: &[usize], files: &[PathBuf], owners: bool, mut report: File) -> i32 {
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     let _ = process::set_parent_death_signal(libc::SIGKILL);
-    let mut unpacker = Unpacker::new(root, owners);
+    let unpacker = Unpacker::new(root, owners);
     let outcome: Result<Vec<(usize, Unpacked)>, Error> = queue
         .iter()
         .filter_map(|nth| Some((*nth, files.get(*nth)?)))

@@ -1,23 +1,19 @@
 //! Unpacking one package into a new root as dpkg would: files, `info/` files, its paragraph of `status`.
 //!
-//! Everything is written through [`Root`], which keeps every path inside the new root. dpkg's rules that matter in
-//! a fresh system: a directory of the package may be a symbolic link to a directory already (merged /usr), existing
-//! files are replaced, conffiles get the suffix `.dpkg-new` and are moved in place by `dpkg --configure`.
+//! The files go through the confined writer of archives with dpkg's rules for a fresh system: a directory of the
+//! package may be a symbolic link to a directory already (merged /usr), existing files are replaced, conffiles get
+//! the suffix `.dpkg-new` and are moved in place by `dpkg --configure`.
 
-use std::collections::HashSet;
-use std::fs::{File, FileTimes, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{fchown, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use serde_derive::{Deserialize, Serialize};
 
 use super::deb::Deb;
 use super::deb822;
 use super::Error;
-use crate::sys::fs::Kind;
 use crate::sys::path::Root;
+use crate::vagga::archive::{self, ArchiveError, Options, Owners, Package, Writer};
 
 /// dpkg's database inside the root.
 pub const ADMIN_DIR: &str = "var/lib/dpkg";
@@ -38,11 +34,7 @@ pub struct Unpacked {
 /// Writes packages into one root.
 pub struct Unpacker<'a> {
     root: &'a Root,
-    /// Change owners; `false` where only one id exists.
-    owners: bool,
-    /// Directories with the set-group-id bit: what is made in them gets a foreign group.
-    setgid: HashSet<PathBuf>,
-    buffer: Vec<u8>,
+    owners: Owners,
 }
 
 impl<'a> Unpacker<'a> {
@@ -50,14 +42,12 @@ impl<'a> Unpacker<'a> {
     pub fn new(root: &'a Root, owners: bool) -> Unpacker<'a> {
         Unpacker {
             root,
-            owners,
-            setgid: HashSet::new(),
-            buffer: vec![0; 1 << 17],
+            owners: if owners { Owners::Keep } else { Owners::Root },
         }
     }
 
     /// Unpacks the package file `path`.
-    pub fn unpack(&mut self, path: &Path) -> Result<Unpacked, Error> {
+    pub fn unpack(&self, path: &Path) -> Result<Unpacked, Error> {
         let what = || {
             path.file_name()
                 .map_or_else(String::new, |n| n.to_string_lossy().into_owned())
@@ -77,7 +67,7 @@ impl<'a> Unpacker<'a> {
         let unpacked = describe(&fields, &conffiles, &text("triggers").unwrap_or_default())
             .map_err(|why| Error::new(format!("{}: {why}", what())))?;
         let list = self
-            .data(&deb, &conffiles.iter().map(String::as_str).collect())
+            .data(&deb, &conffiles)
             .map_err(|e| Error::new(format!("cannot unpack {}: {e}", unpacked.info_name)))?;
         self.write_info(&unpacked, &control, &list)
             .map_err(|e| Error::new(format!("cannot record {}: {e}", unpacked.info_name)))?;
@@ -99,177 +89,18 @@ impl<'a> Unpacker<'a> {
     }
 
     /// Unpacks the files; returns the contents of the `.list` file.
-    fn data(&mut self, deb: &Deb, conffiles: &HashSet<&str>) -> io::Result<String> {
-        let mut archive = tar::Archive::new(deb.data()?);
-        let mut list = String::new();
-        for entry in archive.entries()? {
-            let mut entry = entry?;
-            let path = relative(&entry.path()?)?;
-            let text = path.to_str().ok_or_else(|| invalid("file name is not UTF-8"))?;
-            if text.contains('\n') {
-                return Err(invalid("file name with a line end"));
-            }
-            list.push('/');
-            list.push_str(if text.is_empty() { "." } else { text });
-            list.push('\n');
-            if text.is_empty() {
-                continue;
-            }
-            let conffile = conffiles.contains(text);
-            self.entry(&mut entry, &path, conffile)
-                .map_err(|e| io::Error::new(e.kind(), format!("/{text}: {e}")))?;
-        }
-        Ok(list)
+    fn data(&self, deb: &Deb, conffiles: &[String]) -> Result<String, ArchiveError> {
+        let package = Package {
+            conffiles: conffiles.iter().map(PathBuf::from).collect(),
+        };
+        let options = Options {
+            owners: self.owners,
+            package: Some(package),
+            ..Options::default()
+        };
+        let writer = Writer::new(self.root, Path::new("/"), &options)?;
+        Ok(archive::unpack_tar(deb.data()?, writer)?.list)
     }
-
-    fn entry<R: Read>(
-        &mut self,
-        entry: &mut tar::Entry<'_, R>,
-        path: &Path,
-        conffile: bool,
-    ) -> io::Result<()> {
-        let header = entry.header();
-        let (mode, kind) = (header.mode()? & 0o7777, header.entry_type());
-        let (uid, gid) = (id(header.uid()?)?, id(header.gid()?)?);
-        let mtime = UNIX_EPOCH + Duration::from_secs(header.mtime()?);
-        match kind {
-            tar::EntryType::Directory => self.directory(path, mode, uid, gid),
-            tar::EntryType::Symlink => {
-                let target = link_target(entry)?;
-                self.symlink(&target, path, uid, gid)
-            }
-            tar::EntryType::Link => {
-                let target = relative(&link_target(entry)?)?;
-                self.replacing(path, |root| root.hard_link(&target, path))
-            }
-            tar::EntryType::Regular | tar::EntryType::Continuous => {
-                let target = if conffile {
-                    with_suffix(path)
-                } else {
-                    path.to_path_buf()
-                };
-                let mut file = self.replacing(&target, |root| root.create_new(&target, mode & 0o777))?;
-                self.fill(entry, &mut file)?;
-                if self.owners && (uid != 0 || gid != 0 || self.in_setgid(path)) {
-                    fchown(&file, Some(uid), Some(gid))?;
-                }
-                if mode & 0o7000 != 0 {
-                    file.set_permissions(Permissions::from_mode(mode))?;
-                }
-                file.set_times(FileTimes::new().set_modified(mtime).set_accessed(mtime))
-            }
-            tar::EntryType::Fifo | tar::EntryType::Char | tar::EntryType::Block => {
-                Err(invalid("device nodes and pipes in packages are not supported"))
-            }
-            other => Err(invalid(&format!("unknown entry type {other:?}"))),
-        }
-    }
-
-    fn directory(&mut self, path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
-        if mode & 0o2000 != 0 {
-            self.setgid.insert(path.to_path_buf());
-        }
-        match self.root.mkdir(path, mode & 0o777) {
-            Ok(()) => {}
-            Err(e)
-                if e.kind() == io::ErrorKind::AlreadyExists && self.root.stat(path)?.kind() == Kind::Dir =>
-            {
-                return Ok(());
-            }
-            Err(e) => return Err(e),
-        }
-        if self.owners && (uid != 0 || gid != 0 || self.in_setgid(path)) {
-            self.root.chown(path, uid, gid)?;
-        }
-        if mode & 0o7000 != 0 {
-            self.root.chmod(path, mode)?;
-        }
-        Ok(())
-    }
-
-    fn symlink(&self, target: &Path, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
-        let existing = self.root.symlink(target, path);
-        match existing {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match self.root.lstat(path)?.kind() {
-                // dpkg leaves a directory alone that a package wants to be a link.
-                Kind::Dir => return Ok(()),
-                Kind::Symlink if self.root.read_link(path)? == target => return Ok(()),
-                _ => {
-                    self.root.unlink(path)?;
-                    self.root.symlink(target, path)?;
-                }
-            },
-            Err(e) => return Err(e),
-        }
-        if self.owners && (uid != 0 || gid != 0 || self.in_setgid(path)) {
-            self.root.chown(path, uid, gid)?;
-        }
-        Ok(())
-    }
-
-    /// Runs `make`, again after removing a file that is in the way.
-    fn replacing<T>(&self, path: &Path, make: impl Fn(&Root) -> io::Result<T>) -> io::Result<T> {
-        match make(self.root) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                self.root.unlink(path)?;
-                make(self.root)
-            }
-            other => other,
-        }
-    }
-
-    fn fill(&mut self, from: &mut impl Read, to: &mut File) -> io::Result<()> {
-        loop {
-            let mut filled = 0;
-            while let Some(rest) = self.buffer.get_mut(filled..).filter(|r| !r.is_empty()) {
-                match from.read(rest)? {
-                    0 => break,
-                    n => filled += n,
-                }
-            }
-            to.write_all(self.buffer.get(..filled).unwrap_or_default())?;
-            if filled < self.buffer.len() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn in_setgid(&self, path: &Path) -> bool {
-        !self.setgid.is_empty() && path.parent().is_some_and(|p| self.setgid.contains(p))
-    }
-}
-
-/// `./usr/bin/x` → `usr/bin/x`; refuses `..`.
-fn relative(path: &Path) -> io::Result<PathBuf> {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::CurDir | Component::RootDir => {}
-            _ => return Err(invalid("file name leads out of the package")),
-        }
-    }
-    Ok(clean)
-}
-
-fn link_target<R: Read>(entry: &tar::Entry<'_, R>) -> io::Result<PathBuf> {
-    let name = entry.link_name()?.ok_or_else(|| invalid("link without target"))?;
-    Ok(name.into_owned())
-}
-
-fn with_suffix(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_os_string();
-    name.push(".dpkg-new");
-    PathBuf::from(name)
-}
-
-fn id(n: u64) -> io::Result<u32> {
-    u32::try_from(n).map_err(|_| invalid("owner out of range"))
-}
-
-fn invalid(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 /// The conffiles as paths relative to the root. Entries with flags (`remove-on-upgrade`) do not matter here.
@@ -339,6 +170,7 @@ mod tests {
     use super::super::deb::tests::build;
     use super::*;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     fn temp(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("vagga-unpack-{name}-{}", std::process::id()));
@@ -415,6 +247,44 @@ mod tests {
     }
 
     #[test]
+    fn links_to_directories_and_directories_stay() {
+        let dir = temp("stay");
+        let root_dir = dir.join("root");
+        fs::create_dir_all(root_dir.join("run/lock")).unwrap();
+        fs::create_dir_all(root_dir.join("var")).unwrap();
+        std::os::unix::fs::symlink("../run", root_dir.join("var/run")).unwrap();
+        std::os::unix::fs::symlink("/none", root_dir.join("var/stale")).unwrap();
+        let control = "Package: a\nVersion: 1\nArchitecture: amd64\n";
+        let deb = build(
+            &dir,
+            "a.deb",
+            &[("./control", control)],
+            &[
+                ("./var/run/", 0o700, None),
+                ("./var/run/x", 0o644, Some("x")),
+                ("./run/lock", 0o777, Some("-> elsewhere")),
+                ("./var/stale/", 0o755, None),
+                ("./var/stale/y", 0o644, Some("y")),
+            ],
+        );
+        let root = Root::open(&root_dir).unwrap();
+        Unpacker::new(&root, false).unpack(&deb).unwrap();
+        assert!(root_dir.join("var/run").is_symlink() && root_dir.join("run/x").is_file());
+        let lock = fs::symlink_metadata(root_dir.join("run/lock")).unwrap();
+        assert!(lock.is_dir());
+        assert!(root_dir.join("var/stale/y").is_file() && !root_dir.join("var/stale").is_symlink());
+        let deb = build(
+            &dir,
+            "b.deb",
+            &[("./control", control)],
+            &[("./a\nb", 0o644, Some("x"))],
+        );
+        let refused = Unpacker::new(&root, false).unpack(&deb).unwrap_err();
+        assert!(refused.message.contains("one line"), "{}", refused.message);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
     fn stays_inside() {
         let dir = temp("inside");
         let root = Root::open(dir.join("root")).unwrap();
@@ -424,7 +294,7 @@ mod tests {
             .unpack(&deb)
             .unwrap_err()
             .message
-            .contains("leads out"));
+            .contains("leaves the archive"));
         let deb = build(
             &dir,
             "b.deb",
