@@ -174,7 +174,7 @@ YAML
     run vagga _build d
     [ "$status" -eq 0 ] || { echo "$output"; false; }
     cd .vagga/d
-    run grep -v Sandbox var/log/calls
+    run grep -v -e Sandbox -e 'archive seen' var/log/calls
     contains "$output" 'apt-get update -q
 apt-get install -q -y -- bc=1.0 tool
 apt-get install -q -y -- tool other
@@ -258,4 +258,96 @@ YAML
     [ -e etc/apt/sources.list.d/78123245-noble.list ]
     grep -q '^Suites: noble noble-updates noble-security' etc/apt/sources.list.d/ubuntu.sources
     [ -e ../../../.cache/apt-lists-noble/fixture_Packages ]
+}
+
+@test "apt sees archives of the host's directories while the container is built" {
+    debian_project <<'YAML'
+    - !Install [tool]
+    - !Sh "test -r $(sed -n 's/^URIs: file://p' /etc/apt/sources.list.d/debian.sources)/dists/fix/InRelease"
+  e:
+    setup:
+    - !Container d
+    - !Install [more]
+YAML
+    repository fix
+    run vagga _build e
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    lacks "$output" "cannot use"
+    [ "$(grep -c 'archive seen' .vagga/e/var/log/calls)" = 2 ]
+    [ ! -e "repo/touched" ]
+    # Nothing of the directories that it was mounted on is in the images.
+    [ ! -e ".vagga/d/tmp/${PROJECT#/tmp/}" ] && [ ! -e ".vagga/d$PROJECT" ] && [ ! -e ".vagga/e$PROJECT" ]
+}
+
+@test "archives outside of the project are shown only if the settings name them" {
+    debian_project </dev/null
+    repository fix
+    mkdir "$BATS_TEST_TMPDIR/other"
+    mv repo "$BATS_TEST_TMPDIR/other/"
+    cp "$BATS_TEST_TMPDIR/other/repo/key.asc" .
+    url="file:$BATS_TEST_TMPDIR/other/repo"
+    echo "containers: { d: { setup: [ !DebianRelease { codename: fix, mirror: '$url', keyring: key.asc } ] } }" > vagga.yaml
+    run vagga _build d
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    contains "$output" "apt in the container cannot use"
+    echo "containers: { d: { setup: [ !DebianRelease { codename: fix, keyring: key.asc }, !Install [tool] ] } }" > vagga.yaml
+    VAGGA_SETTINGS="debian-mirror: $url" run vagga _build d
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    lacks "$output" "cannot use"
+    [ -x .vagga/d/usr/bin/tool ]
+    [ ! -e ".vagga/d$BATS_TEST_TMPDIR" ]
+}
+
+# Runs the Python program $1, a server, until the test ends; it writes its port to `port`.
+server() {
+    rm -f port
+    python3 -u "$1" > server.log 2>&1 &
+    SERVER=$!
+    for _ in $(seq 100); do [ -s port ] && break; sleep 0.05; done
+    PORT=$(cat port)
+}
+
+# The host's apt configuration is covered in a private mount namespace.
+# bats test_tags=root
+@test "the proxy of the host's apt is used where no variable names one" {
+    debian_project </dev/null
+    repository fix
+    cat > proxy.py <<'PY'
+import http.server, sys
+class Proxy(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        assert self.path.startswith("http://no-such-host.invalid/"), self.path
+        self.path = self.path[len("http://no-such-host.invalid"):]
+        super().do_GET()
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+open("port", "w").write(str(server.server_address[1]))
+server.serve_forever()
+PY
+    server proxy.py
+    mkdir parts
+    echo "Acquire { http { Proxy \"http://127.0.0.1:$PORT\"; Proxy::local.example \"DIRECT\"; }; };" > parts/99proxy
+    cat > vagga.yaml <<'YAML'
+containers:
+  d:
+    setup:
+    - !DebianRelease { codename: fix, mirror: "http://no-such-host.invalid/repo", keyring: repo/key.asc }
+    - !Sh "grep Proxy $APT_CONFIG > /proxy"
+YAML
+    with_parts() { unshare --mount --propagation private sh -c 'mount --bind parts /etc/apt/apt.conf.d && "$@"' _ "$@"; }
+    run with_parts vagga _build d
+    kill $SERVER
+    [ "$status" -eq 0 ] || { echo "$output"; cat server.log; false; }
+    grep -q "GET http://no-such-host.invalid/repo/dists/fix/InRelease" server.log
+    [ "$(cat .vagga/d/proxy)" = "Acquire::http::Proxy \"http://127.0.0.1:$PORT\";
+Acquire::http::Proxy::local.example \"DIRECT\";
+Acquire::https::Proxy \"http://127.0.0.1:$PORT\";
+Acquire::https::Proxy::local.example \"DIRECT\";" ]
+    # A variable is stronger, and apt sees it as it is.
+    rm -r .vagga/.cache/debian
+    run with_parts env http_proxy=http://127.0.0.1:1 https_proxy=http://127.0.0.1:1 vagga _build --force d
+    [ "$status" -eq 121 ]
+    contains "$output" "InRelease"
+    # The setting switches all of it off.
+    VAGGA_SETTINGS="proxy-env-vars: false" run with_parts vagga _build --force d
+    [ "$status" -eq 121 ]
 }

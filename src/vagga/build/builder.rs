@@ -53,6 +53,8 @@ pub struct Builder<'a> {
     pub(super) images: BTreeMap<String, Image>,
     /// Where caches and temporary mounts are mounted now.
     pub(super) mounted: Vec<PathBuf>,
+    /// Directories that are there only to be mounted on.
+    made: Vec<PathBuf>,
     /// Network namespace of isolated commands, made when first needed.
     network: Option<OwnedFd>,
     /// Connections for downloads, made when first needed.
@@ -77,6 +79,7 @@ impl<'a> Builder<'a> {
             progress: Progress::new(job.name, job.config.setup.len()),
             images: job.images.clone(),
             mounted: Vec::new(),
+            made: Vec::new(),
             network: None,
             client: None,
         };
@@ -144,16 +147,13 @@ impl<'a> Builder<'a> {
             project: &self.project.root,
             external_volumes: &self.project.settings.external_volumes,
         };
-        let proxies = match self.project.settings.proxy_env_vars {
-            true => fetch::Proxies::Environment,
-            false => fetch::Proxies::None,
-        };
+        let proxies = fetch::Proxies::by_setting(self.project.settings.proxy_env_vars);
         let progress = &mut self.progress;
         let mut show = |done, total| progress.bytes("downloaded", done, total);
         fetch::fetch(
             &mut self.client,
             &request,
-            || fetch::Client::new(proxies),
+            || fetch::Client::new(&proxies),
             &mut show,
         )
         .map_err(|e| StepError::new(e.to_string()))
@@ -189,6 +189,23 @@ impl<'a> Builder<'a> {
         mounts::bind(&self.root, host, at, read_only)?;
         self.mounted.push(at.to_path_buf());
         Ok(())
+    }
+
+    /// Mounts a host directory at its own path in the root, read-only, until the end of the build. Directories made for
+    /// that go with it.
+    pub fn show_dir(&mut self, host: &Path) -> Result<(), StepError> {
+        if self.mounted.iter().any(|m| m == host) {
+            return Ok(());
+        }
+        let parents: Vec<&Path> = host.ancestors().collect();
+        for dir in parents.into_iter().rev().filter(|dir| dir.parent().is_some()) {
+            match self.root.mkdir(dir, 0o755) {
+                Ok(()) => self.made.push(dir.to_path_buf()),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(StepError::io("create directory", dir, &e)),
+            }
+        }
+        self.mount_dir(host, host, true)
     }
 
     /// Calls the active base system, or fails when there is none.
@@ -243,7 +260,20 @@ impl<'a> Builder<'a> {
 
     /// Detaches everything that was mounted in the root.
     pub(super) fn unmount_all(&mut self) -> Result<(), StepError> {
-        mounts::detach(&self.root, &std::mem::take(&mut self.mounted))
+        mounts::detach(&self.root, &std::mem::take(&mut self.mounted))?;
+        for dir in std::mem::take(&mut self.made).iter().rev() {
+            match self.root.rmdir(dir) {
+                // A step may have put something there, or removed it.
+                Err(e)
+                    if e.kind() != io::ErrorKind::NotFound
+                        && e.kind() != io::ErrorKind::DirectoryNotEmpty =>
+                {
+                    return Err(StepError::io("remove directory", dir, &e))
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

@@ -51,7 +51,7 @@ impl Job<'_> {
         let file = fetch::fetch(
             &mut None,
             &request,
-            || fetch::Client::new(proxies(self)),
+            || fetch::Client::new(&fetch::Proxies::by_setting(self.project.settings.proxy_env_vars)),
             &mut show,
         )
         .map_err(|e| StepError::new(e.to_string()))?;
@@ -82,13 +82,6 @@ impl Job<'_> {
             .and_then(|writer| unpack_tar(archive, writer))
             .map_err(|e| StepError::new(e.to_string()))?;
         Ok(())
-    }
-}
-
-fn proxies(job: &Job) -> fetch::Proxies {
-    match job.project.settings.proxy_env_vars {
-        true => fetch::Proxies::Environment,
-        false => fetch::Proxies::None,
     }
 }
 

@@ -3,7 +3,7 @@
 use blake2::Blake2b512;
 
 use super::mirror::{Archive, Family};
-use crate::vagga::fetch::digest;
+use crate::vagga::fetch::{digest, Fallback};
 
 /// Keeps services from starting: `invoke-rc.d` and `deb-systemd-invoke` ask this script (policy-rc.d(8)); 101 says no.
 /// There during builds only.
@@ -23,7 +23,8 @@ pub const BUILD_CONF_PATH: &str = "/run/vagga/apt.conf";
 const CA_BUNDLE: &str = "/run/vagga/ca-certificates.crt";
 
 /// apt's configuration for the time of the build, named by `APT_CONFIG`. `certificates`: the host's are there.
-pub fn build_conf(certificates: bool, skip_locking: bool) -> String {
+/// `proxies`: what the host's apt uses, as far as no variable says otherwise.
+pub fn build_conf(certificates: bool, skip_locking: bool, proxies: &Fallback) -> String {
     let mut text = String::from(
         "APT::Sandbox::User \"root\";\n\
          APT::Get::Assume-Yes \"true\";\n\
@@ -41,6 +42,14 @@ pub fn build_conf(certificates: bool, skip_locking: bool) -> String {
     }
     if skip_locking {
         text.push_str("Debug::NoLocking \"true\";\n");
+    }
+    for (scheme, proxy) in [("http", &proxies.http), ("https", &proxies.https)] {
+        if let Some(proxy) = proxy {
+            text.push_str(&format!("Acquire::{scheme}::Proxy \"{proxy}\";\n"));
+        }
+        for host in &proxies.direct {
+            text.push_str(&format!("Acquire::{scheme}::Proxy::{host} \"DIRECT\";\n"));
+        }
     }
     text
 }

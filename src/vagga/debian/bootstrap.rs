@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::acquire::{self, Request, Suite, Trust};
+use super::apt_conf;
 use super::apt_files::{self, SourceTrust};
 use super::mirror::{self, Archive, Family};
 use super::sources;
@@ -11,10 +12,14 @@ use super::store::{Http, Store};
 use super::system::AptSystem;
 use super::variant::Variant;
 use super::{install, verify, Error};
+use crate::sys::path::Root;
 use crate::vagga::build::builder::Builder;
 use crate::vagga::build::command::GuestCommand;
 use crate::vagga::build::error::{IoContext, StepError};
 use crate::vagga::fetch::Proxies;
+
+/// Configuration of the host's apt.
+pub(super) const HOST_APT: &str = "/etc/apt";
 
 /// What a base system step asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,12 +66,8 @@ impl Release {
             Family::Ubuntu => &b.project.settings.ubuntu_mirror,
         };
         let given = self.mirror.as_deref().or(setting.as_deref());
-        mirror::choose(
-            self.family,
-            given,
-            &sources::read_host(Path::new("/etc/apt")),
-            &self.arch,
-        )
+        let host = Root::open("/").map(|root| sources::read(&root));
+        mirror::choose(self.family, given, &host.unwrap_or_default(), &self.arch)
     }
 }
 
@@ -85,21 +86,10 @@ pub fn bootstrap(b: &mut Builder, release: &Release) -> Result<(), StepError> {
         .set_distribution(Box::new(AptSystem::new(release.clone())))?;
     check(b, release)?;
     let mirror = release.mirror(b);
-    note_local(b, &mirror.url);
     let suites = unpack(b, release, &mirror)?;
     let archives: Vec<Archive> = suites.into_iter().map(|s| s.archive).collect();
     configure_apt(b, release, &archives)?;
     prepare(b)
-}
-
-/// A `file:` mirror is out of sight for programs in the container.
-fn note_local(b: &mut Builder, url: &str) {
-    if let Some(path) = mirror::local_path(url) {
-        b.progress.note(&format!(
-            "note: {} is not reachable from inside of the container, so apt cannot install from it later",
-            path.display()
-        ));
-    }
 }
 
 fn prepare(b: &mut Builder) -> Result<(), StepError> {
@@ -154,7 +144,7 @@ fn example(family: Family) -> &'static str {
 /// Fetches, verifies, unpacks and configures the packages; returns the suites that were found.
 fn unpack(b: &mut Builder, release: &Release, mirror: &mirror::Mirror) -> Result<Vec<Suite>, StepError> {
     let proxies = match b.project.settings.proxy_env_vars {
-        true => Proxies::Environment,
+        true => Proxies::EnvironmentElse(apt_conf::proxies(Path::new(HOST_APT))),
         false => Proxies::None,
     };
     let keyring = release.keyring.as_ref().map(|k| b.project.root.join(k));

@@ -144,12 +144,9 @@ fn server_url(server: &str) -> String {
 }
 
 fn download(b: &Builder, url: &str) -> Result<Vec<u8>, StepError> {
-    let proxies = match b.project.settings.proxy_env_vars {
-        true => Proxies::Environment,
-        false => Proxies::None,
-    };
+    let proxies = Proxies::by_setting(b.project.settings.proxy_env_vars);
     let part = keys_dir(b)?.join(format!("answer.{}", std::process::id()));
-    let result = Client::new(proxies)
+    let result = Client::new(&proxies)
         .download(url, &part, false, Some(MAX_ANSWER), &mut |_, _| {})
         .map_err(|e| StepError::new(e.to_string()))
         .and_then(|_| fs::read(&part).at("read", &part));

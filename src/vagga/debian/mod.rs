@@ -8,6 +8,7 @@
 //! What follows is done by apt in the container; [`apt_files`] has its configuration, [`fingerprint`] checks keys.
 
 pub mod acquire;
+pub mod apt_conf;
 pub mod apt_files;
 pub mod bootstrap;
 pub mod choice;
@@ -17,6 +18,8 @@ pub mod features;
 pub mod fingerprint;
 pub mod install;
 pub mod keys;
+pub mod lists;
+pub mod local;
 pub mod mirror;
 pub mod packages;
 pub mod relation;

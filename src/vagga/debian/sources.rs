@@ -1,9 +1,13 @@
-//! The host's apt configuration: which mirrors it uses (sources.list(5), both formats).
+//! Sources of packages that apt is configured for, the host's or an image's (sources.list(5), both formats).
 
-use std::fs;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use super::deb822;
+use crate::sys::path::Root;
+
+/// Largest file read, in bytes.
+const MAX: u64 = 1 << 20;
 
 /// One archive of binary packages the host is configured for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,19 +20,25 @@ pub struct Source {
     pub signed_by: Option<String>,
 }
 
-/// Reads `sources.list` and `sources.list.d` below `etc` (normally `/etc/apt`). Files that are missing,
-/// unreadable or broken are skipped: they only serve to find a default.
-pub fn read_host(etc: &Path) -> Vec<Source> {
-    let mut files: Vec<_> = fs::read_dir(etc.join("sources.list.d"))
+/// Reads `/etc/apt/sources.list` and `sources.list.d` in a root, be it the host's or an image's. Files that are
+/// missing, unreadable, broken or huge are skipped: they only serve to find a default.
+pub fn read(root: &Root) -> Vec<Source> {
+    let parts = Path::new("/etc/apt/sources.list.d");
+    let mut files: Vec<_> = root
+        .read_dir(parts)
         .into_iter()
         .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
+        .map(|entry| parts.join(entry.name))
         .collect();
     files.sort();
-    files.insert(0, etc.join("sources.list"));
+    files.insert(0, PathBuf::from("/etc/apt/sources.list"));
     let mut all = Vec::new();
     for file in files {
-        let Ok(bytes) = fs::read(&file) else { continue };
+        let mut bytes = Vec::new();
+        let open = root.open_read(&file);
+        if open.and_then(|f| f.take(MAX).read_to_end(&mut bytes)).is_err() {
+            continue;
+        }
         match file.extension().and_then(|e| e.to_str()) {
             Some("list") => all.extend(parse_lines(&String::from_utf8_lossy(&bytes))),
             Some("sources") => all.extend(parse_deb822(&bytes)),

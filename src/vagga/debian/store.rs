@@ -48,7 +48,7 @@ impl Http {
 
 impl Transport for Http {
     fn get(&mut self, url: &str, part: &Path, size: Option<u64>) -> Result<(), TransportError> {
-        let client = self.client.get_or_insert_with(|| Client::new(self.proxies));
+        let client = self.client.get_or_insert_with(|| Client::new(&self.proxies));
         client
             .download(
                 url,
@@ -66,7 +66,7 @@ impl Transport for Http {
         files: &[fetch::Wanted],
         progress: fetch::OnProgress,
     ) -> Result<(), TransportError> {
-        let proxies = self.proxies;
+        let proxies = &self.proxies;
         fetch::fetch_all(&|| Client::new(proxies), files, progress).map_err(classify)
     }
 }

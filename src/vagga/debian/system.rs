@@ -6,23 +6,25 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::apt_conf;
 use super::apt_files::{self, SourceTrust};
 use super::bootstrap::{self, Release};
 use super::deb822;
 use super::features;
+use super::lists::{self, LISTS};
+use super::local;
 use super::mirror::{self, Family};
-use crate::sys::fs::{lock_waiting, CopyOptions, Kind, Lock};
-use crate::sys::path::Root;
+use crate::sys::fs::{lock_waiting, Lock};
 use crate::vagga::build::builder::Builder;
 use crate::vagga::build::command::GuestCommand;
 use crate::vagga::build::distro::{Distribution, Feature};
 use crate::vagga::build::error::{IoContext, StepError};
 use crate::vagga::build::finish;
+use crate::vagga::fetch::Fallback;
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
-const LISTS: &str = "/var/lib/apt/lists";
 const ARCHIVES: &str = "/var/cache/apt";
 const STATUS: &str = "/var/lib/dpkg/status";
 
@@ -120,7 +122,8 @@ impl AptSystem {
             b.environ.insert(name.to_string(), value.to_string());
         }
         let certificates = b.root.exists("/run/vagga/ca-certificates.crt");
-        let conf = apt_files::build_conf(certificates, b.project.settings.ubuntu_skip_locking);
+        let skip_locking = b.project.settings.ubuntu_skip_locking;
+        let conf = apt_files::build_conf(certificates, skip_locking, &proxies_of_host(b));
         bootstrap::write(b, apt_files::BUILD_CONF_PATH, &conf)?;
         if !b.root.exists(POLICY) {
             bootstrap::write(b, POLICY, apt_files::POLICY_RC_D)?;
@@ -131,53 +134,17 @@ impl AptSystem {
         fs::create_dir_all(&partial).at("create directory", &partial)?;
         // Not `mount_cache`: the image keeps its (empty) directories below.
         b.mount_dir(Path::new(ARCHIVES), &cache, false)?;
-        self.load_lists(b)?;
+        lists::load(b, self.codename())?;
+        local::show(b)?;
         self.prepared = true;
         Ok(())
-    }
-
-    fn lists_cache(&self, b: &Builder) -> Result<PathBuf, StepError> {
-        b.cache_dir(Path::new(&format!("apt-lists-{}", self.codename())))
-    }
-
-    /// Copies the lists of an earlier build in, so that only what changed is fetched.
-    fn load_lists(&self, b: &mut Builder) -> Result<(), StepError> {
-        let cache = self.lists_cache(b)?;
-        let partial = format!("{LISTS}/partial");
-        b.root
-            .mkdir_all(&partial, 0o755)
-            .at("create directory", &partial)?;
-        let _lock = self.lock_lists(&cache)?;
-        copy_lists(
-            &Root::open(&cache).at("open", &cache)?,
-            Path::new("/"),
-            &b.root,
-            Path::new(LISTS),
-        )
-        .at("copy package lists from", &cache)
-    }
-
-    /// Copies the lists back for the next build.
-    fn save_lists(&self, b: &mut Builder) -> Result<(), StepError> {
-        let cache = self.lists_cache(b)?;
-        let _lock = self.lock_lists(&cache)?;
-        copy_lists(
-            &b.root,
-            Path::new(LISTS),
-            &Root::open(&cache).at("open", &cache)?,
-            Path::new("/"),
-        )
-        .at("copy package lists to", &cache)
-    }
-
-    fn lock_lists(&self, cache: &Path) -> Result<Lock, StepError> {
-        lock_waiting(&cache.join("lock"), || {}).at("lock", cache)
     }
 
     fn update(&mut self, b: &mut Builder) -> Result<(), StepError> {
         if !self.stale {
             return Ok(());
         }
+        local::show(b)?;
         let mut command = self.apt(&["apt-get", "update", "-q"]);
         command.skip_sync = true;
         b.run(&command).map_err(|e| {
@@ -429,7 +396,7 @@ impl Distribution for AptSystem {
         self.remove_build_deps(b)?;
         self.write_package_list(b)?;
         if self.updated {
-            self.save_lists(b)?;
+            lists::save(b, self.codename())?;
         }
         if self.prepared {
             self.clean_up(b)?;
@@ -447,6 +414,20 @@ impl Distribution for AptSystem {
     }
 }
 
+/// The proxies of the host's apt for schemes that no variable of the build has one for; apt would prefer them.
+fn proxies_of_host(b: &Builder) -> Fallback {
+    if !b.project.settings.proxy_env_vars {
+        return Fallback::default();
+    }
+    let set = |name: &str| b.environ.contains_key(name) || b.environ.contains_key("all_proxy");
+    let host = apt_conf::proxies(Path::new(bootstrap::HOST_APT));
+    Fallback {
+        http: host.http.filter(|_| !set("http_proxy")),
+        https: host.https.filter(|_| !set("https_proxy")),
+        direct: host.direct,
+    }
+}
+
 /// Names in the lines `Remv NAME …` and `Purg NAME …` of a simulation, without architecture.
 fn removals(plan: &str) -> impl Iterator<Item = &str> {
     plan.lines().filter_map(|line| {
@@ -455,28 +436,6 @@ fn removals(plan: &str) -> impl Iterator<Item = &str> {
         let name = words.next()?;
         Some(name.split_once(':').map_or(name, |(name, _)| name))
     })
-}
-
-/// Copies apt's lists with their times; not the lock and what is half fetched.
-fn copy_lists(from: &Root, source: &Path, to: &Root, target: &Path) -> io::Result<()> {
-    for entry in from.read_dir(source)? {
-        if entry.kind != Kind::File || entry.name == "lock" {
-            continue;
-        }
-        let options = CopyOptions {
-            tolerate_owner: true,
-            without_xattrs: true,
-            ..CopyOptions::default()
-        };
-        crate::sys::fs::copy_tree(
-            from,
-            source.join(&entry.name),
-            to,
-            target.join(&entry.name),
-            &options,
-        )?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

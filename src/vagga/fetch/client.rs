@@ -63,7 +63,7 @@ enum Trouble {
 
 impl Client {
     /// A client for this process.
-    pub fn new(proxies: Proxies) -> Client {
+    pub fn new(proxies: &Proxies) -> Client {
         let certificates = trust::certificates();
         Client {
             trusts: !certificates.is_empty(),

@@ -17,7 +17,7 @@ mod trust;
 
 pub use batch::{fetch_all, Wanted};
 pub use client::Client;
-pub use route::Proxies;
+pub use route::{Fallback, Proxies};
 pub use source::{cache_name, fetch, local_path, Request};
 pub use trust::ca_bundle;
 

@@ -9,13 +9,41 @@ use super::forward;
 use super::resolver;
 
 /// Whether the proxy variables of the environment apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proxies {
     /// `http_proxy`, `https_proxy`, `all_proxy`, `no_proxy` and, but for `HTTP_PROXY`, their upper-case forms.
     Environment,
+    /// The same, else those.
+    EnvironmentElse(Fallback),
     /// Connect directly (setting `proxy-env-vars: false`).
     None,
 }
+
+/// Proxies to use where the environment names none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fallback {
+    /// Address of the proxy for `http:`.
+    pub http: Option<String>,
+    /// Address of the proxy for `https:`.
+    pub https: Option<String>,
+    /// Hosts that are reached directly.
+    pub direct: Vec<String>,
+}
+
+impl Proxies {
+    /// As the setting `proxy-env-vars` says.
+    pub fn by_setting(on: bool) -> Proxies {
+        match on {
+            true => Proxies::Environment,
+            false => Proxies::None,
+        }
+    }
+}
+
+/// Variables that name the proxy for `http:`.
+const HTTP_VARIABLES: [&str; 3] = ["http_proxy", "all_proxy", "ALL_PROXY"];
+/// Variables that name the proxy for `https:`.
+const HTTPS_VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
 /// One pool of connections for each way.
 #[derive(Debug, Clone)]
@@ -28,22 +56,29 @@ pub struct Routes {
 
 impl Routes {
     /// Reads the environment.
-    pub fn new(proxies: Proxies, roots: &RootCerts) -> Routes {
-        let variable = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let proxy = |names: &[&'static str]| match proxies {
-            Proxies::Environment => names.iter().find_map(|name| proxy_from(name, &variable(name)?)),
-            Proxies::None => None,
+    pub fn new(proxies: &Proxies, roots: &RootCerts) -> Routes {
+        let none = Fallback::default();
+        let fallback = match proxies {
+            Proxies::EnvironmentElse(fallback) => fallback,
+            Proxies::Environment | Proxies::None => &none,
         };
-        let direct = resolver::agent(config(roots, None));
-        Routes {
-            http: proxy(&["http_proxy", "all_proxy", "ALL_PROXY"]).map(|p| http_agent(roots, p)),
-            https: proxy(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
-                .map(|p| resolver::agent(config(roots, Some(p)))),
-            direct,
-            no_proxy: ["no_proxy", "NO_PROXY"]
+        let variable = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let proxy = |names: &[&'static str], other: &Option<String>| match proxies {
+            Proxies::None => None,
+            _ => names
                 .iter()
-                .find_map(variable)
-                .unwrap_or_default(),
+                .find_map(|name| proxy_from(name, &variable(name)?))
+                .or_else(|| proxy_from("the proxy of the host's apt", other.as_deref()?)),
+        };
+        let http = proxy(&HTTP_VARIABLES, &fallback.http);
+        let https = proxy(&HTTPS_VARIABLES, &fallback.https);
+        let listed = ["no_proxy", "NO_PROXY"].iter().find_map(variable);
+        let listed = listed.iter().chain(&fallback.direct).map(String::as_str);
+        Routes {
+            direct: resolver::agent(config(roots, None)),
+            http: http.map(|p| http_agent(roots, p)),
+            https: https.map(|p| resolver::agent(config(roots, Some(p)))),
+            no_proxy: listed.collect::<Vec<_>>().join(","),
         }
     }
 

@@ -84,7 +84,7 @@ fn get(url: &str, sha256: Option<&str>, cache: &Path) -> Result<Vec<u8>, FetchEr
     let path = fetch(
         &mut client,
         &request,
-        || Client::new(Proxies::None),
+        || Client::new(&Proxies::None),
         &mut |_, _| (),
     )?;
     Ok(fs::read(path).unwrap())
@@ -248,7 +248,7 @@ fn the_next_address_is_tried() {
         project: Path::new("/nonexistent"),
         external_volumes: &BTreeMap::new(),
     };
-    let make = || Client::new(Proxies::None);
+    let make = || Client::new(&Proxies::None);
     let path = fetch(&mut None, &request, make, &mut |_, _| ()).unwrap();
     assert!(path.to_string_lossy().ends_with("-first"));
     assert_eq!(fs::read(path).unwrap(), b"payload");
@@ -260,7 +260,7 @@ fn no_threads_remain_that_would_forbid_to_fork() {
     let (url, _) = serve(|_, _, _| ok(b"payload", 7, ""));
     // By name, since localhost has to be resolved.
     let url = url.replace("127.0.0.1", "localhost");
-    let client = Client::new(Proxies::None);
+    let client = Client::new(&Proxies::None);
     let name = format!("fetch-{}", std::process::id());
     let (sender, receiver) = std::sync::mpsc::channel();
     let threads = thread::Builder::new().name(name);
@@ -296,11 +296,14 @@ fn many_files_at_once() {
     // Two files are fetched without forking, which a test with threads must not do.
     let files = [wanted(PAYLOAD_DIGEST, 1), wanted(PAYLOAD_DIGEST, 2)];
     let mut seen = 0;
-    fetch_all(&|| Client::new(Proxies::None), &files, &mut |done, _| seen = done).unwrap();
+    fetch_all(&|| Client::new(&Proxies::None), &files, &mut |done, _| {
+        seen = done
+    })
+    .unwrap();
     assert_eq!(seen, 14);
     assert_eq!(fs::read(&files[1].target).unwrap(), b"payload");
     let wrong = wanted(&"0".repeat(64), 3);
-    let error = fetch_all(&|| Client::new(Proxies::None), &[wrong], &mut |_, _| ())
+    let error = fetch_all(&|| Client::new(&Proxies::None), &[wrong], &mut |_, _| ())
         .unwrap_err()
         .0;
     assert!(error.contains("Hashsum mismatch"), "{error}");
@@ -309,5 +312,5 @@ fn many_files_at_once() {
         size: 3,
         ..wanted(PAYLOAD_DIGEST, 4)
     };
-    assert!(fetch_all(&|| Client::new(Proxies::None), &[large], &mut |_, _| ()).is_err());
+    assert!(fetch_all(&|| Client::new(&Proxies::None), &[large], &mut |_, _| ()).is_err());
 }
