@@ -1,4 +1,4 @@
-# make · make test · make demo · make bench · make install
+# make · make test · make demo · make bench · make doc · make install · make deb
 #
 # The binaries are linked statically, so that one file runs on any Linux of the architecture and inside any
 # container root. A plain `cargo build` gives an ordinary debug build.
@@ -10,7 +10,7 @@ STATIC  := RUSTFLAGS="-C target-feature=+crt-static"
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all build test-binaries prepare test test-rust test-bats test-network demo bench doc install clean
+.PHONY: all build test-binaries prepare test test-rust test-bats test-network demo bench doc install deb clean
 
 all: build
 
@@ -32,6 +32,7 @@ test-rust:
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features test-tools -- -D warnings
 	cargo test --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 test-bats: test-binaries
 	@VAGGA_BIN=$(abspath $(OUT)) bats/run --offline
@@ -44,6 +45,7 @@ bench: NEEDS = bench
 bench: prepare build
 	@VAGGA_BIN=$(abspath $(OUT)) benches/run
 
+doc: export RUSTDOCFLAGS = -D warnings
 doc:
 	cargo doc --locked --no-deps
 
@@ -57,6 +59,35 @@ install: build
 	$(OUT)/vagga _completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vagga
 	$(OUT)/vagga _completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vagga
 	$(OUT)/vagga _completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vagga.fish
+
+# A Debian package of the static binaries. They need nothing; what makes them better is recommended.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+ARCH    := $(shell dpkg --print-architecture 2>/dev/null)
+STAGE   := $(TARGET)/deb
+
+define CONTROL
+Package: orchestration
+Version: $(VERSION)
+Architecture: $(ARCH)
+Maintainer: $(or $(shell git log -1 --format='%an <%ae>' 2>/dev/null),orchestration <root@localhost>)
+Section: admin
+Priority: optional
+Recommends: uidmap, gpgv | sqv
+Description: containers for development and production
+ vagga builds the containers a project describes in vagga.yaml and runs its
+ commands in them, without a daemon and without root.
+endef
+export CONTROL
+
+deb:
+	@command -v dpkg-deb >/dev/null || { echo "make deb: needs dpkg-deb (package dpkg)" >&2; exit 1; }
+	rm -rf $(STAGE)
+	$(MAKE) install DESTDIR=$(abspath $(STAGE)) PREFIX=/usr
+	gzip -9n $(STAGE)/usr/share/man/man1/*.1
+	install -D -m 644 -t $(STAGE)/usr/share/doc/orchestration README.md docs/*.md
+	install -d $(STAGE)/DEBIAN
+	printf '%s\n' "$$CONTROL" > $(STAGE)/DEBIAN/control
+	dpkg-deb --root-owner-group -Zxz --build $(STAGE) $(TARGET)/orchestration_$(VERSION)_$(ARCH).deb
 
 clean:
 	cargo clean

@@ -2,8 +2,8 @@
 //!
 //! quire recurses along the nesting of a document, copies a node for every anchor and alias, and takes some broken
 //! texts for impossible (it panics at an unclosed bracket, at a line of a literal block that is indented less than
-//! the first). So [`scan`] follows quire's own tokenizer, character by character, and refuses such texts with an
-//! ordinary message; [`count`] bounds depth and size with aliases expanded, without expanding them.
+//! the first). So `scan` follows quire's own tokenizer, character by character, and refuses such texts with an
+//! ordinary message; `count` bounds depth and size with aliases expanded, without expanding them.
 //!
 //! On the way scalars that quire cannot read (folded and indicated blocks, doubled quotes, numeric escapes) are
 //! decoded here and replaced by a quoted placeholder, which [`Scalars`] resolves in quire's tree. Every line stays

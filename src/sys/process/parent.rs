@@ -55,7 +55,7 @@ fn close_owned(fd: i32) {
 /// Asks for `signal` when the parent dies, and ends the process at once if it is dead already.
 ///
 /// The kernel forgets the request when effective ids change or capabilities are gained, so that it comes after
-/// [`set_ids`] and before [`exec`].
+/// [`set_ids`](super::set_ids) and before [`exec`](super::exec).
 ///
 /// Errors: EINVAL (no such signal).
 pub fn set_parent_death_signal(signal: i32) -> io::Result<()> {

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 
+use nix::sys::statvfs::fstatvfs;
+
 /// Bytes copied at once.
 pub const CHUNK: usize = 128 * 1024;
 /// Files from this size on are written with holes where they are zero.
@@ -14,9 +16,7 @@ pub fn copy(data: &mut dyn Read, file: &mut File, size: u64, buffer: &mut [u8]) 
     let mut written = 0u64;
     let mut hole = false;
     if size >= SPARSE_FROM {
-        // An impossible size is an error at once, not after hours of zeros.
-        file.set_len(size)?;
-        file.set_len(0)?;
+        fits(file, size)?;
     }
     loop {
         let n = read_full(data, buffer)?;
@@ -35,6 +35,22 @@ pub fn copy(data: &mut dyn Read, file: &mut File, size: u64, buffer: &mut [u8]) 
         file.set_len(written)?;
     }
     Ok(())
+}
+
+/// Refuses a file that its file system can never hold, at once and not after years of zeros: holes take no space in an
+/// archive, and not every file system has a limit of its own that stops them (tmpfs has none).
+fn fits(file: &mut File, size: u64) -> io::Result<()> {
+    file.set_len(size)?;
+    file.set_len(0)?;
+    let system = fstatvfs(&*file)?;
+    let capacity = system.blocks().saturating_mul(system.fragment_size());
+    if size <= capacity {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        ErrorKind::FileTooLarge,
+        format!("its {size} bytes are more than the whole file system holds"),
+    ))
 }
 
 /// Fills the buffer as far as the data goes.

@@ -44,14 +44,15 @@ pub(super) fn add_certificates(root: &Root) -> Result<BTreeMap<String, String>, 
 /// Path of the host's certificates inside.
 const CERTIFICATES: &str = "/run/vagga/ca-certificates.crt";
 
-/// What OpenSSL, curl, requests, pip, node and git read.
-const CERTIFICATE_VARIABLES: [&str; 6] = [
+/// What OpenSSL, curl, requests, pip, node, git and cargo read.
+const CERTIFICATE_VARIABLES: [&str; 7] = [
     "SSL_CERT_FILE",
     "CURL_CA_BUNDLE",
     "REQUESTS_CA_BUNDLE",
     "PIP_CERT",
     "NODE_EXTRA_CA_CERTS",
     "GIT_SSL_CAINFO",
+    "CARGO_HTTP_CAINFO",
 ];
 
 /// Mounts a host directory, with what is mounted below it, at a directory of the root.

@@ -1,6 +1,6 @@
 //! `vagga _clean`: removing what is not needed any more.
 //!
-//! [`select`] decides by names and facts which directories go; [`remove`] takes their locks and removes them. What
+//! `select` decides by names and facts which directories go; `remove` takes their locks and removes them. What
 //! somebody uses (an image with a shared lock on it, a directory being built) is skipped with a message. A dry run
 //! goes the same way and only prints. Links are never followed.
 //!

@@ -1,6 +1,6 @@
 //! Choosing the packages of a new system: roots of a variant, then the closure over (Pre-)Depends.
 //!
-//! Pure: an [`Index`](super::packages::Index) in, a list of [`Choice`]s or one clear sentence out. Like apt it takes
+//! Pure: an [`Index`] in, a list of [`Choice`]s or one clear sentence out. Like apt it takes
 //! the first alternative that can be had unless another one is chosen already, and never follows Recommends.
 //! There is no backtracking: in a fresh system of one release the first choice is right, and a conflict is
 //! reported with both names.

@@ -1,6 +1,6 @@
 //! `options:` of user commands: a small reader of docopt texts.
 //!
-//! The text is read into a table of [elements](element::Element) and one pattern per usage line; `getopts` splits the
+//! The text is read into a table of elements and one pattern per usage line; `getopts` splits the
 //! user's arguments into options and words, and a matcher with explicit stack and a budget of steps decides whether
 //! they fit. Nothing here does I/O, and no text and no arguments may make it panic, recurse deeply or run long.
 

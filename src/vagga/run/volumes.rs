@@ -1,4 +1,4 @@
-//! From configuration to a [`Plan`]'s operations: standard mounts, default volumes, `volumes:`, host files.
+//! From configuration to a [`Plan`](crate::container::plan::Plan)'s operations: standard mounts, default volumes, `volumes:`, host files.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
