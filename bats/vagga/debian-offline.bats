@@ -298,6 +298,34 @@ YAML
     [ ! -e ".vagga/d$BATS_TEST_TMPDIR" ]
 }
 
+@test "_clean --cache removes packages that no build used for long" {
+    debian_project <<<'    - !Install [tool]'
+    repository fix
+    vagga _build d
+    deb=.vagga/.cache/apt-cache/archives/tool_1_all.deb
+    [ -e "$deb" ]
+    run vagga _clean --cache
+    [ "$status" -eq 0 ] && [ -z "$output" ]
+    run vagga _clean --cache --at-least 0s -n
+    [ "$status" -eq 0 ]
+    contains "$output" 'Would remove'
+    contains "$output" '/apt-cache/archives/tool_1_all.deb"'
+    [ "$(find .vagga/.cache/debian/sha256 -type f | wc -l)" -ge 7 ] && [ -e "$deb" ]
+    # What a build uses stays.
+    run flock -s .vagga/.cache/debian/lock vagga _clean --cache --at-least 0s
+    [ "$status" -eq 0 ]
+    contains "$output" 'in use by another process'
+    [ "$(find .vagga/.cache/debian/sha256 -type f | wc -l)" -ge 7 ] && [ ! -e "$deb" ]
+    vagga _clean --cache --at-least 0s
+    [ "$(find .vagga/.cache/debian/sha256 -type f | wc -l)" = 0 ]
+    run vagga _build --force d
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    run vagga _clean --cache --global
+    [ "$status" -eq 2 ]
+    run vagga _clean --tmp --at-least 1day
+    [ "$status" -eq 122 ]
+}
+
 # Runs the Python program $1, a server, until the test ends; it writes its port to `port`.
 server() {
     rm -f port

@@ -8,6 +8,7 @@
 //! 2 for `--global` without a storage directory or with an action that does not support it; 3 for failures.
 
 mod age;
+mod cache;
 mod current;
 mod everything;
 mod remove;
@@ -46,6 +47,8 @@ pub enum Action {
     Volumes,
     /// `--unused-volumes`: persistent volumes that nothing mentions.
     UnusedVolumes,
+    /// `--cache`: packages and downloads in the cache that were not used for the age given, or for 30 days.
+    Cache,
     /// `--everything`: the project's storage and `.vagga`.
     Everything,
 }
@@ -55,7 +58,7 @@ pub enum Action {
 pub struct Actions {
     /// What to do, in this order; the first failure ends it.
     pub actions: Vec<Action>,
-    /// `--at-least`, belongs to [`Action::Unused`].
+    /// `--at-least`, belongs to [`Action::Unused`] and [`Action::Cache`].
     pub at_least: Option<Duration>,
     /// For all projects of the storage directory.
     pub global: bool,
@@ -69,12 +72,13 @@ impl Actions {
         let usage = |text: &str| Err(Failure::new(exit::USAGE, format!("_clean: {text}")));
         if self.actions.is_empty() {
             return usage(
-                "at least one of --tmp, --old, --unused, --transient, --volumes, --unused-volumes, --everything \
-                 is required",
+                "at least one of --tmp, --old, --unused, --transient, --volumes, --unused-volumes, --cache, \
+                 --everything is required",
             );
         }
-        if self.at_least.is_some() && !self.actions.contains(&Action::Unused) {
-            return usage("--at-least works only with --unused");
+        let has_age = |action: &Action| matches!(action, Action::Unused | Action::Cache);
+        if self.at_least.is_some() && !self.actions.iter().any(has_age) {
+            return usage("--at-least works only with --unused and --cache");
         }
         let supported = |action: &Action| match action {
             Action::Everything => true,
@@ -101,14 +105,21 @@ pub fn clean(project: &Project, actions: &Actions) -> Result<(), Failure> {
     if actions.global {
         return clean_all_projects(project, actions, &remover);
     }
-    let Some(storage) = find_storage(project)? else {
-        return match actions.actions.contains(&Action::Everything) {
-            true => everything::remove_vagga_dir(&project.root.join(".vagga"), &remover),
-            false => Ok(()),
-        };
-    };
+    let storage = find_storage(project)?;
     for action in &actions.actions {
-        clean_project(project, &storage, *action, actions.at_least, &remover)?;
+        match (action, &storage) {
+            (Action::Cache, _) => {
+                let dir = project.settings.cache_dir.as_ref();
+                if let Some(dir) = dir.or(storage.as_ref().map(|s| &s.cache)) {
+                    cache::remove(dir, actions.at_least.unwrap_or(cache::AGE), &remover)?;
+                }
+            }
+            (_, Some(storage)) => clean_project(project, storage, *action, actions.at_least, &remover)?,
+            (Action::Everything, None) => {
+                everything::remove_vagga_dir(&project.root.join(".vagga"), &remover)?;
+            }
+            (_, None) => {}
+        }
     }
     Ok(())
 }
@@ -140,6 +151,8 @@ fn clean_project(
     let volumes = storage.base.join(".volumes");
     let chosen = match action {
         Action::Everything => return everything::remove_project(storage, remover),
+        // Belongs to no project.
+        Action::Cache => return Ok(()),
         Action::Tmp => select::temporary(&list(&roots)?),
         Action::Old => {
             let linked = current::linked(storage).map_err(|e| failed(&storage.vagga_dir, &e))?;

@@ -50,6 +50,17 @@ impl Remover {
         Ok(())
     }
 
+    /// Removes files of our own.
+    pub fn remove_files(&self, files: &[PathBuf]) -> Result<(), Failure> {
+        for file in files {
+            match self.dry_run {
+                true => would_remove(file),
+                false => unlink(file).map_err(|e| failed(file, &e))?,
+            }
+        }
+        Ok(())
+    }
+
     /// Removes paths that need no locks (any more).
     pub fn remove_paths(&self, paths: &[PathBuf]) -> Result<(), Failure> {
         if self.dry_run {

@@ -124,6 +124,7 @@ fn project_that_was_never_built_stays_as_it_is() {
         Action::Transient,
         Action::Volumes,
         Action::UnusedVolumes,
+        Action::Cache,
         Action::Everything,
     ] {
         clean(&p, &only(action)).unwrap();

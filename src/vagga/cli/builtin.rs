@@ -167,6 +167,7 @@ fn clean_actions(builtin: &BuiltIn, parsed: &Parsed) -> Result<Actions, Failure>
             Key::Transient => Action::Transient,
             Key::Volumes => Action::Volumes,
             Key::UnusedVolumes => Action::UnusedVolumes,
+            Key::Cache => Action::Cache,
             Key::Everything => Action::Everything,
             Key::AtLeast => {
                 let text = value.as_deref().unwrap_or_default();

@@ -70,7 +70,8 @@ const CLEAN: &[Flag] = &[
         ..Flag::new(
             Key::AtLeast,
             &["--at-least"],
-            "With --unused: remove instead what was not used for this long, e.g. 10days or \"2h 30m\"",
+            "With --unused: remove instead what was not used for this long, e.g. 10days or \"2h 30m\"; with --cache: \
+             the age, by default 30days",
         )
         .takes("DURATION")
     },
@@ -84,6 +85,11 @@ const CLEAN: &[Flag] = &[
         Key::UnusedVolumes,
         &["--unused-volumes"],
         "Remove persistent volumes that nothing in the configuration mentions",
+    ),
+    Flag::new(
+        Key::Cache,
+        &["--cache"],
+        "Remove packages and downloads that were not used for long from the cache",
     ),
     Flag::new(
         Key::Everything,

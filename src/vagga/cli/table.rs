@@ -37,6 +37,7 @@ pub enum Key {
     Transient,
     Volumes,
     UnusedVolumes,
+    Cache,
     Everything,
     Global,
     DryRun,

@@ -4,6 +4,7 @@
 //! sha256/ab/abcd…      package files and indexes, named by their digest, verified before they get the name
 //! releases/NAME        the newest InRelease seen of each suite (still signed, verified again on every use)
 //! plans/KEY            results of dependency resolution, keyed by the digests of the indexes
+//! lock                 held shared by builds, alone by `_clean --cache`
 //! tmp/                 downloads in progress (resumed when interrupted) and scratch space
 //! ```
 
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::mirror;
 use super::Error;
-use crate::sys::fs::lock_waiting;
+use crate::sys::fs::{lock, lock_waiting, Lock};
 use crate::vagga::fetch::{self, digest, Client, FetchError, Proxies};
 
 /// Largest file taken without a known size, in bytes: `InRelease` has some 150 kB.
@@ -107,8 +108,15 @@ pub struct Wanted<'a> {
     pub size: u64,
 }
 
+/// Held by builds as long as they count on files in the store `dir`.
+pub fn lock_path(dir: &Path) -> PathBuf {
+    dir.join("lock")
+}
+
 /// The cache and the way to the mirrors.
 pub struct Store<'t> {
+    /// Shared with other builds; `_clean --cache` takes it alone.
+    _lock: Lock,
     dir: PathBuf,
     transport: &'t mut dyn Transport,
 }
@@ -119,7 +127,9 @@ impl<'t> Store<'t> {
         for sub in ["sha256", "releases", "plans", "tmp"] {
             fs::create_dir_all(dir.join(sub))?;
         }
+        let lock = lock(&lock_path(dir), false, true)?.ok_or(io::ErrorKind::WouldBlock)?;
         Ok(Store {
+            _lock: lock,
             dir: dir.to_path_buf(),
             transport,
         })
