@@ -25,7 +25,7 @@ YAML
     { head -c 1000 a.tar | gzip; tail -c +1001 a.tar | gzip; } > members.tar.gz
     for kind in plain gz bz2 xz zst members; do
         vagga _build $kind 2>/dev/null
-        ( cd ".vagga/$kind/opt/p-1.0" && [ "$(cat sub/file link)" = $'content\ncontent' ] && [ "$(stat -c %h run)" = 2 ] &&
+        ( cd ".vagga/$kind/opt/p-1.0" && [ "$(cat sub/file link)" = $'content\ncontent' ] && [ run -ef hard ] &&
           [ "$(stat -c '%a %Y' sub/file)" = '644 981173106' ] && [ "$(stat -c %a sub run)" = $'750\n755' ] ) || { echo $kind; false; }
     done
 }

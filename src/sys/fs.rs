@@ -8,6 +8,7 @@ pub(in crate::sys) mod descent;
 mod lock;
 mod remove;
 mod replace;
+mod survey;
 pub mod xattr;
 
 use std::ffi::OsStr;
@@ -15,10 +16,11 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-pub use copy::{copy_selected, copy_tree, CopyOptions, CopyStats, Method, Mode, Select, Verdict};
+pub use copy::{can_share, copy_selected, copy_tree, CopyOptions, CopyStats, Method, Mode, Select, Verdict};
 pub use lock::{lock, lock_file, lock_waiting, Lock};
 pub use remove::{remove_at, remove_contents, remove_tree};
 pub use replace::{replace, replace_symlink};
+pub use survey::survey;
 
 /// What an entry of a directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -223,6 +223,30 @@ pub fn overlay(
     work: BorrowedFd<'_>,
     user_namespace: bool,
 ) -> io::Result<()> {
+    let more = if user_namespace { ",userxattr" } else { "" };
+    overlay_with(at, path, lower, upper, work, more)
+}
+
+/// [`overlay`] in a user namespace, of an upper directory that counts only if its writer says so later: nothing is
+/// written to the disk for the sake of `fsync` or of unmounting (`volatile`, Linux 5.10).
+pub fn overlay_volatile(
+    at: &Root,
+    path: impl AsRef<Path>,
+    lower: &[BorrowedFd<'_>],
+    upper: BorrowedFd<'_>,
+    work: BorrowedFd<'_>,
+) -> io::Result<()> {
+    overlay_with(at, path, lower, upper, work, ",userxattr,volatile")
+}
+
+fn overlay_with(
+    at: &Root,
+    path: impl AsRef<Path>,
+    lower: &[BorrowedFd<'_>],
+    upper: BorrowedFd<'_>,
+    work: BorrowedFd<'_>,
+    more: &str,
+) -> io::Result<()> {
     // Descriptors, since paths may hold the separators `,` and `:` and exceed the page that options may fill.
     let mut options = OsString::from("lowerdir=");
     for (n, fd) in lower.iter().enumerate() {
@@ -235,9 +259,7 @@ pub fn overlay(
     options.push(at::handle(upper));
     options.push(",workdir=");
     options.push(at::handle(work));
-    if user_namespace {
-        options.push(",userxattr");
-    }
+    options.push(more);
     filesystem("overlay", at, path, Flags::empty(), &options)
 }
 

@@ -211,6 +211,17 @@ impl Root {
         at::rename(from.dir(), from.name, to.dir(), to.name)
     }
 
+    /// Renames to a name that must be free. A directory replaces an empty one where the file system has no way to ask.
+    pub fn rename_new(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
+        let from = self.place(from.as_ref())?;
+        let to = self.place(to.as_ref())?;
+        let flags = nix::fcntl::RenameFlags::RENAME_NOREPLACE;
+        match nix::fcntl::renameat2(from.dir(), from.name, to.dir(), to.name, flags) {
+            Err(Errno::EINVAL | Errno::ENOSYS) => at::rename(from.dir(), from.name, to.dir(), to.name),
+            done => Ok(done?),
+        }
+    }
+
     /// Removes an entry that is not a directory.
     pub fn unlink(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let place = self.place(path.as_ref())?;

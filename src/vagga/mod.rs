@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod failure;
 pub mod fetch;
 pub mod ids;
+pub mod layers;
 pub mod log;
 pub mod project;
 pub mod run;

@@ -145,5 +145,10 @@ pub fn copy_selected(
     tree::Copier::new(to, target.as_ref(), options).run(from, source.as_ref(), select)
 }
 
+/// True when files below `dir` can share blocks with each other (`FICLONE`: btrfs, xfs, bcachefs…).
+pub fn can_share(dir: &Root) -> bool {
+    content::can_share(dir).unwrap_or(false)
+}
+
 #[cfg(test)]
 mod tests;

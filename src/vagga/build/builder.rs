@@ -16,9 +16,11 @@ use super::distro::Distribution;
 use super::error::{IoContext, StepError};
 use super::guest::{self, Guest};
 use super::job::Job;
-use super::mounts;
+use super::mounts::{self, MountSource, Mounted};
 use super::network;
 use super::progress::Progress;
+use super::snapshot::{self, Snapshot};
+use super::stack::{self, Stack};
 use super::state::State;
 use super::Image;
 use crate::sys::fs::Kind;
@@ -28,6 +30,7 @@ use crate::vagga::fetch;
 use crate::vagga::ids::IdMaps;
 use crate::vagga::project::Project;
 use crate::vagga::storage::Storage;
+use crate::vagga::version::Digest;
 
 /// The build of one container.
 pub struct Builder<'a> {
@@ -51,10 +54,16 @@ pub struct Builder<'a> {
     pub progress: Progress,
     /// Images of the containers this one is built from.
     pub(super) images: BTreeMap<String, Image>,
-    /// Where caches and temporary mounts are mounted now.
-    pub(super) mounted: Vec<PathBuf>,
+    /// Caches and temporary mounts in the root, in the order of mounting.
+    pub(super) mounted: Vec<Mounted>,
     /// Directories that are there only to be mounted on.
-    made: Vec<PathBuf>,
+    pub(super) made: Vec<PathBuf>,
+    /// The environment before the first step.
+    pub(super) initial_environ: BTreeMap<String, String>,
+    /// The root is an overlay of layers, not a directory of its own.
+    pub(super) stack: Option<Stack>,
+    /// The version's digest before every step and after the last one, if it is known.
+    pub(super) boundaries: Vec<Digest>,
     /// Network namespace of isolated commands, made when first needed.
     network: Option<OwnedFd>,
     /// Connections for downloads, made when first needed.
@@ -64,9 +73,15 @@ pub struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// Opens the prepared root, mounts what belongs in it, sets the environment.
     pub(super) fn start(job: &Job<'a>) -> Result<Builder<'a>, StepError> {
-        let path = job.dir.join("root");
-        let root = Root::open(&path).at("open", &path)?;
-        mounts::attach(&root, &job.project.root)?;
+        let (stack, state, root) = match job.keeps_layers().then(|| on_layers(job)) {
+            Some(Ok((stack, state, root))) => (Some(stack), state, root),
+            other => {
+                if let Some(Err(e)) = other {
+                    log::info!("building without layers: {e}");
+                }
+                (None, None, plain(job)?)
+            }
+        };
         let mut b = Builder {
             project: job.project,
             storage: job.storage,
@@ -80,11 +95,18 @@ impl<'a> Builder<'a> {
             images: job.images.clone(),
             mounted: Vec::new(),
             made: Vec::new(),
+            initial_environ: BTreeMap::new(),
+            stack,
+            boundaries: job.boundaries.clone(),
             network: None,
             client: None,
         };
         b.environ.extend(mounts::add_certificates(&b.root)?);
+        b.initial_environ = b.environ.clone();
         b.refresh_resolver()?;
+        if let Some(state) = state {
+            snapshot::restore(&mut b, state)?;
+        }
         if job.ids.is_single() {
             // From here on changes of ownership, of this process and of every command, succeed without effect.
             seccomp::fake_ownership()
@@ -175,7 +197,7 @@ impl<'a> Builder<'a> {
     /// Mounts a named cache at a directory of the root until the end of the build. Whatever the image has there is
     /// deleted; a second mount at the same place does nothing.
     pub fn mount_cache(&mut self, at: &Path, name: &Path) -> Result<(), StepError> {
-        if self.mounted.iter().any(|m| m == at) {
+        if self.mounted.iter().any(|m| m.at == at) {
             return Ok(());
         }
         let dir = self.cache_dir(name)?;
@@ -186,15 +208,24 @@ impl<'a> Builder<'a> {
 
     /// Mounts a host directory over an existing directory of the root until the end of the build.
     pub fn mount_dir(&mut self, at: &Path, host: &Path, read_only: bool) -> Result<(), StepError> {
-        mounts::bind(&self.root, host, at, read_only)?;
-        self.mounted.push(at.to_path_buf());
-        Ok(())
+        let cached = host.strip_prefix(&self.storage.cache).ok().filter(|_| !read_only);
+        let source = match cached {
+            Some(name) => MountSource::Cache(name.to_path_buf()),
+            None => MountSource::Host {
+                path: host.to_path_buf(),
+                read_only,
+            },
+        };
+        self.mount_again(Mounted {
+            at: at.to_path_buf(),
+            source,
+        })
     }
 
     /// Mounts a host directory at its own path in the root, read-only, until the end of the build. Directories made for
     /// that go with it.
     pub fn show_dir(&mut self, host: &Path) -> Result<(), StepError> {
-        if self.mounted.iter().any(|m| m == host) {
+        if self.mounted.iter().any(|m| m.at == host) {
             return Ok(());
         }
         let parents: Vec<&Path> = host.ancestors().collect();
@@ -224,24 +255,8 @@ impl<'a> Builder<'a> {
 
     /// Copies the host's `resolv.conf` and `hosts` into the root. Called at the start and by steps that replace `/etc`.
     pub fn refresh_resolver(&mut self) -> Result<(), StepError> {
-        for path in ["/etc/resolv.conf", "/etc/hosts"] {
-            let data = std::fs::read(path).unwrap_or_default();
-            match self.root.lstat(path) {
-                Ok(stat) if stat.kind() != Kind::File => {
-                    self.progress.warn(&format!(
-                        "{path} of the image is not a regular file, it is left alone"
-                    ));
-                    continue;
-                }
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(StepError::io("read", path, &e)),
-                _ => {}
-            }
-            self.root
-                .create(path, 0o644)
-                .and_then(|mut file| io::Write::write_all(&mut file, &data))
-                .at("write", path)?;
-        }
-        Ok(())
+        let progress = &mut self.progress;
+        write_resolver(&self.root, &mut |text| progress.warn(text)).map_err(StepError::from)
     }
 
     /// The image of a container that this one is built from.
@@ -275,6 +290,66 @@ impl<'a> Builder<'a> {
         }
         Ok(())
     }
+}
+
+/// A root of its own: the prepared directory.
+fn plain(job: &Job) -> Result<Root, StepError> {
+    let path = job.dir.join("root");
+    let root = Root::open(&path).at("open", &path)?;
+    stack::standard_directories(&root).at("create the directories of", &path)?;
+    mounts::attach(&root, &job.project.root)?;
+    Ok(root)
+}
+
+/// A root made of layers: those of the steps that were done in an earlier build, with what it knew then.
+fn on_layers(job: &Job) -> Result<(Stack, Option<Snapshot>, Root), StepError> {
+    let (mut stack, state) = Stack::begin(job)?;
+    let mounted = stack
+        .make_stage(&job.project.root)
+        .and_then(|()| stack.mount().at("mount layers in", stack.stage()));
+    match mounted {
+        Ok(root) => {
+            mounts::attach_staged(&root, &stack.stage())?;
+            Ok((stack, state, root))
+        }
+        Err(e) => {
+            stack.end();
+            Err(e)
+        }
+    }
+}
+
+/// Writes the host's `resolv.conf` and `hosts` where the root has regular files or nothing; equal files stay untouched.
+pub(super) fn write_resolver(root: &Root, warn: &mut dyn FnMut(&str)) -> io::Result<()> {
+    for path in ["/etc/resolv.conf", "/etc/hosts"] {
+        let data = std::fs::read(path).unwrap_or_default();
+        match root.lstat(path) {
+            Ok(stat) if stat.kind() != Kind::File => {
+                warn(&format!(
+                    "{path} of the image is not a regular file, it is left alone"
+                ));
+                continue;
+            }
+            Ok(stat) if stat.size == data.len() as u64 && is_content(root, path, &data) => continue,
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(named("read", path, &e)),
+            _ => {}
+        }
+        root.create(path, 0o644)
+            .and_then(|mut file| io::Write::write_all(&mut file, &data))
+            .map_err(|e| named("write", path, &e))?;
+    }
+    Ok(())
+}
+
+fn is_content(root: &Root, path: &str, data: &[u8]) -> bool {
+    let mut found = Vec::new();
+    root.open_read(path)
+        .and_then(|mut file| io::Read::read_to_end(&mut file, &mut found))
+        .is_ok_and(|_| found == data)
+}
+
+fn named(verb: &str, path: &str, e: &io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("can't {verb} {path:?}: {e}"))
 }
 
 /// How a program ended, for messages.

@@ -1,5 +1,7 @@
 //! What a base system must be able to do for the steps that are the same everywhere.
 
+use serde_derive::{Deserialize, Serialize};
+
 use super::builder::Builder;
 use super::error::StepError;
 use crate::vagga::debian::system::AptSystem;
@@ -60,8 +62,49 @@ pub trait Distribution {
     fn finish(&mut self, b: &mut Builder) -> Result<(), StepError>;
     /// Bookkeeping of `!Install` when a derived container replays it: nothing is installed.
     fn replay_install(&mut self, _packages: &[String]) {}
+    /// What a build that begins behind the steps so far must know of the system, see [`Saved::restore`]; `None` = no
+    /// build can begin behind them.
+    fn save(&self) -> Option<Saved> {
+        None
+    }
     /// The system as one managed by apt, for steps that only exist there.
     fn as_apt(&mut self) -> Option<&mut AptSystem> {
         None
+    }
+}
+
+/// A base system as it is kept with a layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// Which kind.
+    pub kind: String,
+    /// Its own data.
+    pub data: serde_json::Value,
+}
+
+impl Saved {
+    /// Keeps `data` for a kind of system.
+    pub fn new(kind: &str, data: &impl serde::Serialize) -> Option<Saved> {
+        Some(Saved {
+            kind: kind.to_string(),
+            data: serde_json::to_value(data).ok()?,
+        })
+    }
+
+    /// True when this version can restore it.
+    pub fn is_known(&self) -> bool {
+        self.kind == AptSystem::SAVED && AptSystem::parse(&self.data).is_some()
+    }
+
+    /// Makes the system active again: the root has everything that it did there, what was mounted is mounted again,
+    /// but `/run` is empty and caches have changed.
+    pub fn restore(&self, b: &mut Builder) -> Result<Box<dyn Distribution>, StepError> {
+        match AptSystem::parse(&self.data) {
+            Some(system) => Ok(Box::new(system.resume(b)?)),
+            None => Err(StepError::new(format!(
+                "can't restore a base system of kind {:?}",
+                self.kind
+            ))),
+        }
     }
 }

@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{umask, Mode};
 
 use super::builder::Builder;
 use super::error::{IoContext, StepError};
-use super::finish::{self, STANDARD_DIRS};
+use super::finish;
 use super::timings::Timings;
 use super::{metadata, sandbox, step, Image};
 use crate::sys::process::Status;
@@ -20,6 +19,7 @@ use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids::IdMaps;
 use crate::vagga::project::Project;
 use crate::vagga::storage::Storage;
+use crate::vagga::version::Digest;
 
 /// Exit code of the builder when a step failed.
 const FAILED: u8 = 1;
@@ -35,6 +35,10 @@ pub(super) struct Job<'a> {
     pub dir: &'a Path,
     /// Images of the containers this one is built from.
     pub images: BTreeMap<String, Image>,
+    /// The version's digest before every step and after the last one; empty while the version is not known.
+    pub boundaries: Vec<Digest>,
+    /// Nothing of earlier builds may be used.
+    pub force: bool,
 }
 
 impl Job<'_> {
@@ -83,20 +87,42 @@ impl Job<'_> {
             .map_err(|e| at("can't prepare the build directory", e))?;
         let mut b = Builder::start(self).map_err(|e| at("can't set up the root", e))?;
         timings.mark("Prepare");
+        let built = self.steps(&mut b, &mut timings, &at);
+        if built.is_err() {
+            b.salvage(self.dir);
+        }
+        built
+    }
+
+    /// Runs the steps that are not done yet and finishes the image.
+    fn steps(
+        &self,
+        b: &mut Builder,
+        timings: &mut Timings,
+        at: &dyn Fn(&str, StepError) -> StepError,
+    ) -> Result<(), StepError> {
         let total = self.config.setup.len();
         for (n, s) in self.config.setup.iter().enumerate() {
             let title = step::describe(s);
+            if n < b.steps_done() {
+                b.progress.skip();
+                timings.mark(&format!("Kept: {title}"));
+                continue;
+            }
             b.progress.step(&title);
-            step::build(&mut b, s)
+            step::build(b, s)
+                .and_then(|()| b.keep_layer(s, &title))
                 .map_err(|e| at(&format!("step {} of {total} failed: {title}", n + 1), e))?;
             timings.mark(&format!("Step: {title}"));
         }
-        finish::finish(&mut b, self.config).map_err(|e| at("finishing the image failed", e))?;
+        finish::finish(b, self.config)
+            .and_then(|()| b.materialise(self.dir))
+            .map_err(|e| at("finishing the image failed", e))?;
         timings.mark("Finish");
         self.last_use().map_err(|e| at("finishing the image failed", e))
     }
 
-    /// Wipes what a failed build left and makes an empty root.
+    /// Wipes what a failed build left and makes an empty directory for the root.
     pub(super) fn prepare(&self) -> Result<Timings, StepError> {
         match crate::sys::fs::remove_tree(self.dir) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
@@ -104,20 +130,18 @@ impl Job<'_> {
             }
             _ => {}
         }
-        let root = self.dir.join("root");
-        let standard = STANDARD_DIRS
-            .iter()
-            .map(|dir| root.join(dir.trim_start_matches('/')));
-        for dir in [self.dir.to_path_buf(), root.clone()].into_iter().chain(standard) {
+        for dir in [self.dir.to_path_buf(), self.dir.join("root")] {
             fs::create_dir(&dir).at("create directory", &dir)?;
         }
-        let tmp = root.join("tmp");
-        fs::set_permissions(&tmp, fs::Permissions::from_mode(0o1777)).at("change mode of", &tmp)?;
-        let etc = root.join("etc");
-        fs::create_dir(&etc).at("create directory", &etc)?;
         metadata::write_maps(self.dir, self.ids).at("write id maps in", self.dir)?;
         let log: PathBuf = self.dir.join("timings.log");
         Timings::start(&log).at("write", &log)
+    }
+
+    /// True when layers may be kept: not when the configuration forbids it, nor while it is not known what they would
+    /// depend on.
+    pub(super) fn keeps_layers(&self) -> bool {
+        self.project.settings.layers && !self.boundaries.is_empty()
     }
 
     /// Notes when the image was made; its modification time is the last use.

@@ -1,5 +1,6 @@
 //! When a container is built: versions, dependencies, locks, commit, links.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -20,7 +21,7 @@ use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids::{self, IdMaps};
 use crate::vagga::project::Project;
 use crate::vagga::storage::Storage;
-use crate::vagga::version::{self, Version, VersionError};
+use crate::vagga::version::{self, Digest, Version, VersionError};
 
 /// One invocation's view: what is already known to be up to date.
 pub(super) struct Lifecycle<'a> {
@@ -31,6 +32,8 @@ pub(super) struct Lifecycle<'a> {
     done: BTreeMap<String, Image>,
     /// Containers being brought up, the outermost first; a cycle would be endless.
     active: Vec<String>,
+    /// How the digests of versions stood before and after the steps, by container, see [`version::version_by_steps`].
+    boundaries: RefCell<BTreeMap<String, Vec<Digest>>>,
 }
 
 impl<'a> Lifecycle<'a> {
@@ -47,6 +50,7 @@ impl<'a> Lifecycle<'a> {
             force,
             done: BTreeMap::new(),
             active: Vec::new(),
+            boundaries: RefCell::default(),
         }
     }
 
@@ -130,8 +134,11 @@ impl<'a> Lifecycle<'a> {
 
     /// The version; `None` when it can be known only after the build.
     fn version(&self, name: &str, ids: &IdMaps) -> Result<Option<Version>, Failure> {
-        match version::version(self.project, self.storage, ids, name) {
-            Ok(version) => Ok(Some(version)),
+        match version::version_by_steps(self.project, self.storage, ids, name) {
+            Ok((version, boundaries)) => {
+                self.boundaries.borrow_mut().insert(name.to_string(), boundaries);
+                Ok(Some(version))
+            }
             Err(VersionError::NotReady(why)) => {
                 log::info!("version of container {name:?} is not known yet: {why}");
                 Ok(None)
@@ -280,6 +287,8 @@ impl<'a> Lifecycle<'a> {
             config,
             dir,
             images,
+            boundaries: self.boundaries.borrow().get(name).cloned().unwrap_or_default(),
+            force: self.force,
         }
     }
 

@@ -2,10 +2,14 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use serde_derive::{Deserialize, Serialize};
 
 use crate::sys::namespace::IdMap;
 use crate::vagga::ids::IdMaps;
+use crate::vagga::layers::Id;
 
 /// Writes `uid_map` and `gid_map` in the format of `/proc/PID/uid_map`.
 pub(super) fn write_maps(dir: &Path, ids: &IdMaps) -> io::Result<()> {
@@ -26,6 +30,49 @@ pub(super) fn same_maps(dir: &Path, ids: &IdMaps) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Name of the list of layers of an image.
+pub const LAYERS: &str = "layers.json";
+
+/// Layers that an image was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layers {
+    /// Those with its files, the lowest first.
+    pub stack: Vec<Id>,
+    /// Keys of all its steps, those that changed nothing included.
+    pub records: Vec<String>,
+}
+
+/// Writes the list of layers.
+pub(super) fn write_layers(dir: &Path, stack: &[Id], records: &[String]) -> io::Result<()> {
+    let layers = Layers {
+        stack: stack.to_vec(),
+        records: records.to_vec(),
+    };
+    let text = serde_json::to_vec(&layers).map_err(io::Error::other)?;
+    fs::write(dir.join(LAYERS), text)
+}
+
+/// The list of layers, if the image has one.
+pub fn read_layers(dir: &Path) -> Option<Layers> {
+    serde_json::from_slice(&fs::read(dir.join(LAYERS)).ok()?).ok()
+}
+
+/// The layers with the files of an image.
+pub(super) fn layers(dir: &Path) -> Option<Vec<Id>> {
+    read_layers(dir)
+        .map(|layers| layers.stack)
+        .filter(|all| !all.is_empty())
+}
+
+/// Tells one build of an image from another one of the same version: by its layers, else by the time of the build.
+pub(super) fn build_of(dir: &Path) -> String {
+    if let Ok(text) = fs::read_to_string(dir.join(LAYERS)) {
+        return text;
+    }
+    let log = fs::metadata(dir.join("timings.log")).map(|m| (m.ino(), m.mtime(), m.mtime_nsec()));
+    format!("{:?} {:?}", dir.file_name(), log.ok())
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use serde_derive::{Deserialize, Serialize};
+
 use super::error::{IoContext, StepError};
 use crate::sys::mount::{self, Flags};
 use crate::sys::path::Root;
@@ -15,13 +17,64 @@ use crate::vagga::fetch;
 /// Size limit of `/run` in bytes.
 const RUN_SIZE: u64 = 100 << 20;
 
+/// Something mounted for the time of a build, so that it can be mounted again elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mounted {
+    /// Where in the root.
+    pub at: PathBuf,
+    /// What.
+    pub source: MountSource,
+}
+
+/// What is mounted by steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MountSource {
+    /// A directory of the cache, writable.
+    Cache(PathBuf),
+    /// A directory of the host.
+    Host {
+        /// Its path.
+        path: PathBuf,
+        /// Nobody can write there.
+        read_only: bool,
+    },
+    /// A directory of another container's image, read-only.
+    Image {
+        /// The container.
+        container: String,
+        /// Path in it.
+        source: PathBuf,
+    },
+}
+
 /// Mounts `/work` and `/run` in the tree.
 pub(super) fn attach(root: &Root, project: &Path) -> Result<(), StepError> {
     mount::make_private().at("make private", "/")?;
     bind(root, project, Path::new("/work"), false)?;
-    mount::tmpfs(root, "/run", Some(RUN_SIZE), 0o755, None, None).at("mount a tmpfs at", "/run")?;
-    root.mkdir("/run/shm", 0o1777)
-        .and_then(|()| root.chmod("/run/shm", 0o1777))
+    run_directory(root, "/run")
+}
+
+/// Prepares what [`attach_staged`] mounts, once for a build whose root is replaced from step to step. The directory of
+/// the stage must not be visible in the project before; it holds `work` and `run`.
+pub(super) fn stage(stage: &Root, project: &Path) -> Result<(), StepError> {
+    mount::make_private().at("make private", "/")?;
+    bind(stage, project, Path::new("work"), false)?;
+    run_directory(stage, "run")
+}
+
+/// Mounts `/work` and `/run` of the stage in the tree.
+pub(super) fn attach_staged(root: &Root, stage: &Path) -> Result<(), StepError> {
+    for name in ["work", "run"] {
+        bind(root, &stage.join(name), &Path::new("/").join(name), false)?;
+    }
+    Ok(())
+}
+
+fn run_directory(root: &Root, at: &str) -> Result<(), StepError> {
+    mount::tmpfs(root, at, Some(RUN_SIZE), 0o755, None, None).at("mount a tmpfs at", at)?;
+    let shm = Path::new(at).join("shm");
+    root.mkdir(&shm, 0o1777)
+        .and_then(|()| root.chmod(&shm, 0o1777))
         .at("create directory", "/run/shm")
 }
 
@@ -67,10 +120,22 @@ pub(super) fn bind(root: &Root, host: &Path, at: &Path, read_only: bool) -> Resu
         .map_err(|e| StepError::io(&format!("mount {host:?} at"), at, &e))
 }
 
+/// Mounts a directory of an image, read-only, at a directory of the root.
+pub(super) fn bind_image(root: &Root, image: &Root, source: &Path, at: &Path) -> Result<(), StepError> {
+    let fd = image.open_dir(source).at("open", source)?;
+    mount::bind(fd.as_fd(), root, at, true, Flags::READ_ONLY)
+        .map_err(|e| StepError::io(&format!("mount {source:?} at"), at, &e))
+}
+
 /// Detaches the mounts, the last one first.
-pub(super) fn detach(root: &Root, mounted: &[PathBuf]) -> Result<(), StepError> {
-    let standard = ["/work", "/run"].map(PathBuf::from);
-    for at in mounted.iter().rev().chain(&standard) {
+pub(super) fn detach(root: &Root, mounted: &[Mounted]) -> Result<(), StepError> {
+    let standard = ["/work", "/run"].map(Path::new);
+    for at in mounted
+        .iter()
+        .rev()
+        .map(|mounted| mounted.at.as_path())
+        .chain(standard)
+    {
         mount::umount(root, at).at("unmount", at)?;
     }
     Ok(())

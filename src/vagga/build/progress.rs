@@ -56,6 +56,11 @@ impl Progress {
         }
     }
 
+    /// The next step was done in an earlier build.
+    pub fn skip(&mut self) {
+        self.step += 1;
+    }
+
     /// A program is about to write to the terminal: the title becomes a line of its own and the live line goes away.
     pub fn before_output(&mut self) {
         self.clear();

@@ -69,6 +69,7 @@ impl Job<'_> {
     fn unpack_file(&self, file: &Path) -> Result<(), StepError> {
         let root = self.dir.join("root");
         let root = Root::open(&root).at("open", &root)?;
+        super::stack::standard_directories(&root).at("create the directories of", root.path())?;
         let options = Options {
             owners: match self.ids.is_single() {
                 true => Owners::KeepWherePossible,

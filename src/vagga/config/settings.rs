@@ -43,6 +43,8 @@ pub struct Settings {
     pub hard_link_identical_files: bool,
     /// The same across projects.
     pub hard_link_between_projects: bool,
+    /// Keep what every step of a build changes, so that the next build begins behind the last equal step.
+    pub layers: bool,
     /// Mirror of `!Debian`; `None` = the host's apt configuration, else the built-in default.
     pub debian_mirror: Option<String>,
     /// Mirror of `!Ubuntu`.
@@ -73,6 +75,7 @@ impl Default for Settings {
             index_all_images: false,
             hard_link_identical_files: false,
             hard_link_between_projects: false,
+            layers: true,
             debian_mirror: None,
             ubuntu_mirror: None,
             ubuntu_skip_locking: false,

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde_derive::{Deserialize, Serialize};
+
 use super::acquire::{self, Request, Suite, Trust};
 use super::apt_conf;
 use super::apt_files::{self, SourceTrust};
@@ -22,7 +24,7 @@ use crate::vagga::fetch::Proxies;
 pub(super) const HOST_APT: &str = "/etc/apt";
 
 /// What a base system step asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     pub family: Family,
     /// `trixie`, `stable`, `noble`…

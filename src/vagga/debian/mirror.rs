@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_derive::{Deserialize, Serialize};
+
 use super::sources::Source;
 
 /// Mirror of Debian when neither the settings nor the host name one (documented default).
@@ -12,7 +14,7 @@ const UBUNTU: &str = "http://archive.ubuntu.com/ubuntu";
 const UBUNTU_PORTS: &str = "http://ports.ubuntu.com/ubuntu-ports";
 
 /// The distributions this room knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Family {
     Debian,
     Ubuntu,

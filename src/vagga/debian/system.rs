@@ -8,6 +8,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use serde_derive::{Deserialize, Serialize};
+
 use super::apt_conf;
 use super::apt_files::{self, SourceTrust};
 use super::bootstrap::{self, Release};
@@ -19,7 +21,7 @@ use super::mirror::{self, Family};
 use crate::sys::fs::{lock_waiting, Lock};
 use crate::vagga::build::builder::Builder;
 use crate::vagga::build::command::GuestCommand;
-use crate::vagga::build::distro::{Distribution, Feature};
+use crate::vagga::build::distro::{Distribution, Feature, Saved};
 use crate::vagga::build::error::{IoContext, StepError};
 use crate::vagga::build::finish;
 use crate::vagga::fetch::Fallback;
@@ -53,7 +55,7 @@ const LEFTOVERS: [&str; 12] = [
 ];
 
 /// The distribution of a build whose package manager is apt.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AptSystem {
     pub(super) release: Release,
     /// This build has mounted the caches and written the configuration for the time of the build.
@@ -90,6 +92,24 @@ impl AptSystem {
         }
     }
 
+    /// Name of this kind in layers.
+    pub const SAVED: &'static str = "apt";
+
+    /// The system as it was kept with a layer.
+    pub fn parse(data: &serde_json::Value) -> Option<AptSystem> {
+        serde_json::from_value(data.clone()).ok()
+    }
+
+    /// Goes on in a later build behind the step that the system was kept after. The lists are as old as the layer.
+    pub fn resume(mut self, b: &mut Builder) -> Result<AptSystem, StepError> {
+        self.stale = true;
+        self.updated = false;
+        if self.prepared {
+            self.write_build_conf(b)?;
+        }
+        Ok(self)
+    }
+
     /// Debian or Ubuntu.
     pub fn family(&self) -> Family {
         self.release.family
@@ -121,10 +141,7 @@ impl AptSystem {
         ] {
             b.environ.insert(name.to_string(), value.to_string());
         }
-        let certificates = b.root.exists("/run/vagga/ca-certificates.crt");
-        let skip_locking = b.project.settings.ubuntu_skip_locking;
-        let conf = apt_files::build_conf(certificates, skip_locking, &proxies_of_host(b));
-        bootstrap::write(b, apt_files::BUILD_CONF_PATH, &conf)?;
+        self.write_build_conf(b)?;
         if !b.root.exists(POLICY) {
             bootstrap::write(b, POLICY, apt_files::POLICY_RC_D)?;
             b.root.chmod(POLICY, 0o755).at("change mode of", POLICY)?;
@@ -138,6 +155,13 @@ impl AptSystem {
         local::show(b)?;
         self.prepared = true;
         Ok(())
+    }
+
+    fn write_build_conf(&self, b: &mut Builder) -> Result<(), StepError> {
+        let certificates = b.root.exists("/run/vagga/ca-certificates.crt");
+        let skip_locking = b.project.settings.ubuntu_skip_locking;
+        let conf = apt_files::build_conf(certificates, skip_locking, &proxies_of_host(b));
+        bootstrap::write(b, apt_files::BUILD_CONF_PATH, &conf)
     }
 
     fn update(&mut self, b: &mut Builder) -> Result<(), StepError> {
@@ -407,6 +431,10 @@ impl Distribution for AptSystem {
     fn replay_install(&mut self, packages: &[String]) {
         self.kept
             .extend(packages.iter().map(|p| apt_files::bare_name(p).to_string()));
+    }
+
+    fn save(&self) -> Option<Saved> {
+        Saved::new(AptSystem::SAVED, self)
     }
 
     fn as_apt(&mut self) -> Option<&mut AptSystem> {

@@ -1,9 +1,11 @@
 //! Variants of a new system: which packages it starts from.
 
+use serde_derive::{Deserialize, Serialize};
+
 use super::packages::{Package, Priority};
 
 /// What a new system consists of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Variant {
     /// Packages marked `Essential: yes`.
     Essential,

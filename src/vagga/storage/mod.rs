@@ -64,6 +64,11 @@ impl Storage {
         self.base.join(".roots")
     }
 
+    /// The directory of the layers of builds, `<base>/.layers`. It may be missing.
+    pub fn layers(&self) -> PathBuf {
+        self.base.join(".layers")
+    }
+
     /// The directory of one version of a container. `short` is the first 8 hex digits of its hash.
     pub fn image_dir(&self, name: &str, short: &str) -> PathBuf {
         self.roots().join(format!("{name}.{short}"))

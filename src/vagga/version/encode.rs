@@ -129,6 +129,11 @@ impl<'a> Encoder<'a> {
         self.sink.contents(bytes);
     }
 
+    /// See [`Sink::boundary`].
+    pub fn boundary(&mut self) {
+        self.sink.boundary();
+    }
+
     fn bytes(&mut self, title: &str, value: &[u8]) {
         self.item.clear();
         self.item.extend_from_slice(title.as_bytes());

@@ -29,6 +29,7 @@ use std::io;
 
 use rustc_serialize::hex::ToHex;
 
+use super::config::Step;
 use super::failure::{exit, Failure};
 use super::ids::IdMaps;
 use super::project::Project;
@@ -37,7 +38,7 @@ use super::storage::Storage;
 pub use content::load_steps;
 pub use describe::describe;
 pub use encode::Encoder;
-pub use sink::{Digest, Dump, Listing, Sink};
+pub use sink::{Digest, Dump, Listing, Sink, Stepwise};
 
 /// Number of hex digits of the hash in the name of an image directory.
 pub const SHORT: usize = 8;
@@ -105,6 +106,33 @@ pub fn version(
     Ok(digest.finish())
 }
 
+/// [`version`], and the state of the digest before every step of the container and after the last one: what layers of
+/// builds are named by.
+pub fn version_by_steps(
+    project: &Project,
+    storage: &Storage,
+    ids: &IdMaps,
+    container: &str,
+) -> Result<(Version, Vec<Digest>), VersionError> {
+    let mut steps = Stepwise::default();
+    encode_container(project, storage, ids, container, &mut steps)?;
+    Ok(steps.finish())
+}
+
+/// The digest after one more step, as its files are now.
+pub fn extended(
+    project: &Project,
+    storage: &Storage,
+    ids: &IdMaps,
+    before: &Digest,
+    step: &Step,
+) -> Result<Digest, VersionError> {
+    let mut digest = before.clone();
+    let mut encoder = Encoder::new(project, storage, ids, &mut digest)?;
+    step::encode_all(&mut encoder, std::slice::from_ref(step))?;
+    Ok(digest)
+}
+
 /// Feeds the encoded container to any sink; [`version`] with a [`Dump`] or a [`Listing`].
 pub fn encode_container(
     project: &Project,
@@ -122,7 +150,11 @@ pub fn encode_container(
     let mut encoder = Encoder::new(project, storage, ids, sink)?;
     encoder.ranges("uids", &config.uids);
     encoder.ranges("gids", &config.gids);
-    step::encode_all(&mut encoder, &config.setup)?;
+    encoder.boundary();
+    for step in &config.setup {
+        step::encode_all(&mut encoder, std::slice::from_ref(step))?;
+        encoder.boundary();
+    }
     if !config.data_dirs.is_empty() {
         encoder.list("data_dirs", &config.data_dirs);
     }

@@ -10,9 +10,12 @@ pub trait Sink {
     fn item(&mut self, bytes: &[u8]);
     /// A piece of a file's contents, not framed.
     fn contents(&mut self, bytes: &[u8]);
+    /// A step of the container itself begins, or the last one has ended.
+    fn boundary(&mut self) {}
 }
 
 /// The digest itself.
+#[derive(Clone)]
 pub struct Digest(Blake2b512);
 
 impl Digest {
@@ -40,6 +43,35 @@ impl Sink for Digest {
 
     fn contents(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
+    }
+}
+
+/// The digest, and how it stood before every step of the container and after the last one.
+#[derive(Default)]
+pub struct Stepwise {
+    digest: Digest,
+    /// One more than there are steps.
+    pub boundaries: Vec<Digest>,
+}
+
+impl Stepwise {
+    /// The digest of everything received.
+    pub fn finish(self) -> (Version, Vec<Digest>) {
+        (self.digest.finish(), self.boundaries)
+    }
+}
+
+impl Sink for Stepwise {
+    fn item(&mut self, bytes: &[u8]) {
+        self.digest.item(bytes);
+    }
+
+    fn contents(&mut self, bytes: &[u8]) {
+        self.digest.contents(bytes);
+    }
+
+    fn boundary(&mut self) {
+        self.boundaries.push(self.digest.clone());
     }
 }
 

@@ -1,10 +1,13 @@
 //! The bytes of one file: shared, copied inside the kernel, or read and written; holes stay holes.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 
+use nix::fcntl::OFlag;
+
 use crate::sys::fs::Stat;
+use crate::sys::path::Root;
 
 /// Fills the empty file `to`. `try_share` is cleared when the file systems cannot share blocks; true when shared.
 pub fn copy(from: &mut File, to: &mut File, stat: &Stat, try_share: &mut bool) -> io::Result<bool> {
@@ -36,7 +39,7 @@ fn copy_sparse(from: &mut File, to: &mut File, size: u64) -> io::Result<()> {
         let end = seek(from, start, libc::SEEK_HOLE)?.unwrap_or(size).max(start);
         from.seek(SeekFrom::Start(start))?;
         to.seek(SeekFrom::Start(start))?;
-        let copied = io::copy(&mut from.by_ref().take(end - start), to)?;
+        let copied = io::copy(&mut Read::by_ref(from).take(end - start), to)?;
         if copied == 0 {
             break;
         }
@@ -60,6 +63,15 @@ fn seek(file: &File, at: u64, whence: libc::c_int) -> io::Result<Option<u64>> {
             e => Err(e),
         },
     }
+}
+
+/// Tries it with two files that have no name.
+pub fn can_share(dir: &Root) -> io::Result<bool> {
+    let flags = OFlag::O_TMPFILE | OFlag::O_RDWR;
+    let mut one = File::from(dir.open_with(".", flags, 0o600)?);
+    let two = File::from(dir.open_with(".", flags, 0o600)?);
+    one.write_all(&[0; 4096])?;
+    Ok(clone(&one, &two).is_ok())
 }
 
 /// Makes `to` share all blocks of `from`.

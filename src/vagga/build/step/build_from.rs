@@ -1,15 +1,14 @@
 //! `!Build`: files of another container's image, copied or mounted for the time of the build.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::copy::{copy, report, require_parent, FIXED_TIME};
 use crate::sys::fs::{CopyOptions, Kind};
-use crate::sys::mount::{self, Flags};
 use crate::sys::path::Root;
 use crate::vagga::build::builder::Builder;
 use crate::vagga::build::error::{IoContext, StepError};
+use crate::vagga::build::mounts::{MountSource, Mounted};
 use crate::vagga::config::step::Build;
 use crate::vagga::selection::Selection;
 
@@ -21,7 +20,7 @@ pub fn build(b: &mut Builder, s: &Build) -> Result<(), StepError> {
     let from = Root::open(&path).at("open", &path)?;
     match (&s.path, &s.temporary_mount) {
         (Some(target), _) => copy_from(b, &from, s, target),
-        (None, Some(target)) => mount_from(b, &from, s, target),
+        (None, Some(target)) => mount_from(b, s, target),
         (None, None) => Err(StepError::new(
             "!Build needs `path` (copy to) or `temporary-mount` (mount at)",
         )),
@@ -43,7 +42,7 @@ fn copy_from(b: &mut Builder, from: &Root, s: &Build, target: &Path) -> Result<(
     Ok(())
 }
 
-fn mount_from(b: &mut Builder, from: &Root, s: &Build, target: &Path) -> Result<(), StepError> {
+fn mount_from(b: &mut Builder, s: &Build, target: &Path) -> Result<(), StepError> {
     if !s.rules.is_empty() {
         return Err(StepError::new("`rules` are not supported with `temporary-mount`"));
     }
@@ -52,7 +51,6 @@ fn mount_from(b: &mut Builder, from: &Root, s: &Build, target: &Path) -> Result<
             "`content-hash` is not supported with `temporary-mount`",
         ));
     }
-    let source = from.open_dir(&s.source).at("open", &s.source)?;
     require_parent(&b.root, target)?;
     match b.root.mkdir(target, 0o755) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
@@ -62,8 +60,11 @@ fn mount_from(b: &mut Builder, from: &Root, s: &Build, target: &Path) -> Result<
         }
         done => done.at("create directory", target)?,
     }
-    mount::bind(source.as_fd(), &b.root, target, true, Flags::READ_ONLY)
-        .map_err(|e| StepError::io(&format!("mount {:?} at", s.source), target, &e))?;
-    b.mounted.push(target.to_path_buf());
-    Ok(())
+    b.mount_again(Mounted {
+        at: target.to_path_buf(),
+        source: MountSource::Image {
+            container: s.container.clone(),
+            source: s.source.clone(),
+        },
+    })
 }

@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_derive::{Deserialize, Serialize};
+
 use super::pip_host;
 use crate::vagga::build::builder::Builder;
 use crate::vagga::build::command::GuestCommand;
@@ -14,7 +16,7 @@ use crate::vagga::build::error::{IoContext, StepError};
 use crate::vagga::config::step::PipConfig;
 
 /// Major version of the language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Family {
     Python2,
     Python3,
@@ -37,7 +39,7 @@ impl Family {
 }
 
 /// pip as it was set up in this build.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pip {
     family: Family,
     interpreter: String,

@@ -50,6 +50,11 @@ const GENERAL: &[Key] = &[
         Kind::Bool,
         "Name build directories by version.",
     ),
+    optional(
+        "layers",
+        Kind::Bool,
+        "`false`: build without keeping or using layers.",
+    ),
     optional("debian_mirror", Kind::Text, "Mirror of `!Debian`."),
     optional("ubuntu_mirror", Kind::Text, "Mirror of `!Ubuntu`."),
     optional(
