@@ -1,4 +1,5 @@
 //! vagga: containers for development.
+pub mod alpine;
 pub mod archive;
 pub mod build;
 pub mod clean;

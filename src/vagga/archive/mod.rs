@@ -3,6 +3,7 @@
 //! Nothing an archive says can write outside of the directory it is unpacked to: names with `..` are refused, absolute
 //! names and links are taken relative to that directory, and links planted by earlier entries are resolved inside it.
 
+mod clerk;
 mod compression;
 mod content;
 mod guard;
@@ -14,11 +15,12 @@ mod tests;
 mod writer;
 mod zip;
 
+pub use clerk::{Clerk, What};
 pub use compression::decompress;
 pub use guard::Guard;
 pub use options::{Options, Owners, Package};
-pub use tar::unpack_tar;
-pub use writer::Writer;
+pub use tar::{unpack_tar, unpack_tar_with};
+pub use writer::{Meta, Writer};
 pub use zip::unpack_zip;
 
 use std::fmt;

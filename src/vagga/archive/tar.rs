@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ::tar::{Archive, Entry, EntryType, Header};
 
+use super::clerk::{Clerk, Everywhere, Seen, What};
 use super::guard::Guard;
 use super::sparse::{Expanded, Sparse, SparseRecords};
 use super::writer::{Meta, Writer};
@@ -21,13 +22,22 @@ const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
 /// Unpacks a plain tar stream (ustar, GNU or pax) through `writer`.
 ///
 /// Errors: broken archives, names that leave the destination, and whatever the file system answers, with the entry.
-pub fn unpack_tar(mut stream: impl Read, mut writer: Writer) -> Result<Summary, ArchiveError> {
+pub fn unpack_tar(stream: impl Read, writer: Writer) -> Result<Summary, ArchiveError> {
+    unpack_tar_with(stream, writer, &mut Everywhere)
+}
+
+/// The same, entry by entry as `clerk` decides.
+pub fn unpack_tar_with(
+    mut stream: impl Read,
+    mut writer: Writer,
+    clerk: &mut dyn Clerk,
+) -> Result<Summary, ArchiveError> {
     let mut first = Vec::with_capacity(BLOCK);
     (&mut stream).take(BLOCK as u64).read_to_end(&mut first)?;
     check_header(&first)?;
     let mut archive = Archive::new(Guard::new(Cursor::new(first).chain(stream)));
     for entry in archive.entries()? {
-        one(entry?, &mut writer)?;
+        one(entry?, &mut writer, clerk)?;
     }
     // What follows the end marker is read, so that the checksum of the compressed stream is verified.
     io::copy(&mut archive.into_inner(), &mut io::sink())?;
@@ -58,7 +68,7 @@ fn check_header(block: &[u8]) -> Result<(), ArchiveError> {
     }
 }
 
-fn one(mut entry: Entry<impl Read>, writer: &mut Writer) -> Result<(), ArchiveError> {
+fn one(mut entry: Entry<impl Read>, writer: &mut Writer, clerk: &mut dyn Clerk) -> Result<(), ArchiveError> {
     let kind = entry.header().entry_type();
     if matches!(kind, EntryType::XGlobalHeader | EntryType::XHeader) || kind.as_byte() == VOLUME_LABEL {
         return Ok(());
@@ -71,6 +81,14 @@ fn one(mut entry: Entry<impl Read>, writer: &mut Writer) -> Result<(), ArchiveEr
     };
     let meta = meta(&entry).map_err(|e| ArchiveError::entry(&name, &e))?;
     let link = entry.link_name_bytes().map(path);
+    let what = what(
+        kind,
+        link.as_deref(),
+        entry.size() == 0 && name.as_os_str().as_bytes().ends_with(b"/"),
+    );
+    let Some(target) = clerk.place(target, &what, &meta)? else {
+        return Ok(());
+    };
     match (kind, link) {
         (EntryType::Directory, _) => writer.dir(&target, meta),
         _ if kind.as_byte() == DUMPED_DIR => writer.dir(&target, meta),
@@ -93,10 +111,18 @@ fn one(mut entry: Entry<impl Read>, writer: &mut Writer) -> Result<(), ArchiveEr
         _ => match records.sparse {
             Some(sparse) => Expanded::new(&mut entry, sparse.size)
                 .map_err(|e| ArchiveError::io(&name, &e))
-                .and_then(|mut data| writer.file(&target, meta, sparse.size, &mut data)),
+                .and_then(|inner| writer.file(&target, meta, sparse.size, &mut Seen { inner, clerk })),
             None => {
                 let size = entry.size();
-                writer.file(&target, meta, size, &mut entry)
+                writer.file(
+                    &target,
+                    meta,
+                    size,
+                    &mut Seen {
+                        inner: &mut entry,
+                        clerk,
+                    },
+                )
             }
         },
     }?;
@@ -104,6 +130,19 @@ fn one(mut entry: Entry<impl Read>, writer: &mut Writer) -> Result<(), ArchiveEr
         writer.attribute(&target, attribute, value)?;
     }
     Ok(())
+}
+
+/// `dir_like`: an empty entry whose name ends in a slash.
+fn what(kind: EntryType, link: Option<&Path>, dir_like: bool) -> What {
+    let link = link.unwrap_or(Path::new("")).to_owned();
+    match kind {
+        EntryType::Directory => What::Dir,
+        EntryType::Symlink => What::Symlink(link),
+        EntryType::Link => What::HardLink(link),
+        EntryType::Fifo | EntryType::Char | EntryType::Block => What::Special,
+        _ if kind.as_byte() == DUMPED_DIR || dir_like => What::Dir,
+        _ => What::File,
+    }
 }
 
 /// GNU tar: the name of the archive, no file.
