@@ -4,9 +4,9 @@
 //! signer of the index meant.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::digest::{self, Checksum};
 use super::index;
@@ -29,7 +29,6 @@ pub const SCRIPTS: [&str; 7] = [
 /// An opened package file.
 #[derive(Debug)]
 pub struct Apk {
-    path: PathBuf,
     file: File,
     signatures: Vec<Signature>,
     /// The control part as it is in the file.
@@ -66,9 +65,7 @@ impl Apk {
             .find(|m| m.name == ".PKGINFO")
             .map(|m| PkgInfo::parse(&String::from_utf8_lossy(&m.bytes)))
             .ok_or_else(|| invalid("it has no .PKGINFO"))?;
-        let path = path.to_path_buf();
         Ok(Apk {
-            path,
             file,
             signatures,
             control,
@@ -101,10 +98,12 @@ impl Apk {
         }
     }
 
-    fn raw_data(&self) -> io::Result<File> {
-        let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(self.data))?;
-        Ok(file)
+    /// The data as they are in the file. The descriptor stays the one that was checked, whatever happens to the name.
+    fn raw_data(&self) -> io::Result<Span> {
+        Ok(Span {
+            file: self.file.try_clone()?,
+            position: self.data,
+        })
     }
 
     /// The tar stream of the files.
@@ -133,7 +132,21 @@ impl Apk {
 
     /// Length of the file in bytes.
     pub fn size(&self) -> u64 {
-        self.file.metadata().map_or(self.size, |m| m.len())
+        self.size
+    }
+}
+
+/// The rest of a file from a position on, whatever others do with the descriptor's own position.
+struct Span {
+    file: File,
+    position: u64,
+}
+
+impl Read for Span {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read_at(buf, self.position)?;
+        self.position += n as u64;
+        Ok(n)
     }
 }
 

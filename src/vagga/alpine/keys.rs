@@ -170,8 +170,7 @@ fn from_pem(pem: &str) -> Option<Vec<u8>> {
 
 /// Content and rest of a DER element (X.690 §8.1) with this tag.
 fn der_value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (first, rest) = der.split_first().filter(|(first, _)| **first == tag)?;
-    debug_assert_eq!(*first, tag);
+    let (_, rest) = der.split_first().filter(|(first, _)| **first == tag)?;
     let (length, rest) = rest.split_first()?;
     let (length, rest) = match length {
         0..=0x7f => (usize::from(*length), rest),
@@ -200,7 +199,7 @@ mod tests {
         let good = (".SIGN.RSA.k.rsa.pub".to_string(), SHA1.trim().from_hex().unwrap());
         assert_eq!(keys.verify(std::slice::from_ref(&good), b"hello"), Ok(()));
         assert_eq!(
-            keys.verify(&[good.clone()], b"hallo"),
+            keys.verify(std::slice::from_ref(&good), b"hallo"),
             Err(Refusal::Bad("k.rsa.pub".into()))
         );
         let other = (".SIGN.RSA.x".to_string(), good.1.clone());

@@ -18,7 +18,7 @@ pub struct Provider<'a> {
 
 /// Packages of repositories and installed ones.
 pub struct Universe<'a> {
-    packages: &'a [Package],
+    packages: Vec<&'a Package>,
     by_name: HashMap<&'a str, Vec<Provider<'a>>>,
     /// Tag of each repository.
     tags: &'a [Option<String>],
@@ -28,9 +28,9 @@ pub struct Universe<'a> {
 
 impl<'a> Universe<'a> {
     /// `tags`: those of the repositories, by their number.
-    pub fn new(packages: &'a [Package], tags: &'a [Option<String>]) -> Universe<'a> {
+    pub fn new(packages: Vec<&'a Package>, tags: &'a [Option<String>]) -> Universe<'a> {
         let mut by_name: HashMap<&str, Vec<Provider>> = HashMap::new();
-        for (nth, package) in packages.iter().enumerate() {
+        for (nth, package) in packages.iter().copied().enumerate() {
             for (name, version) in names(package) {
                 by_name.entry(name).or_default().push(Provider {
                     package: nth,
@@ -51,7 +51,7 @@ impl<'a> Universe<'a> {
 
     /// A package by its place.
     pub fn get(&self, nth: usize) -> Option<&'a Package> {
-        self.packages.get(nth)
+        self.packages.get(nth).copied()
     }
 
     /// Everything that provides a name.

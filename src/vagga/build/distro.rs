@@ -4,6 +4,7 @@ use serde_derive::{Deserialize, Serialize};
 
 use super::builder::Builder;
 use super::error::StepError;
+use crate::vagga::alpine::system::AlpineSystem;
 use crate::vagga::debian::system::AptSystem;
 
 /// What a language step needs from the base system, whatever the packages are called there.
@@ -69,6 +70,10 @@ pub trait Distribution {
     }
     /// The system as one managed by apt, for steps that only exist there.
     fn as_apt(&mut self) -> Option<&mut AptSystem> {
+        None
+    }
+    /// The system as Alpine, for steps that only exist there.
+    fn as_alpine(&mut self) -> Option<&mut AlpineSystem> {
         None
     }
 }

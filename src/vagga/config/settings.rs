@@ -53,6 +53,8 @@ pub struct Settings {
     pub ubuntu_skip_locking: bool,
     /// Mirror of `!Alpine`.
     pub alpine_mirror: Option<String>,
+    /// File or directory with public keys (`*.pub`) of Alpine repositories, relative to the project.
+    pub alpine_keys: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -80,6 +82,7 @@ impl Default for Settings {
             ubuntu_mirror: None,
             ubuntu_skip_locking: false,
             alpine_mirror: None,
+            alpine_keys: None,
         }
     }
 }

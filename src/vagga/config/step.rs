@@ -69,10 +69,17 @@ pub enum Step {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlpineRepo {
+    /// Base URL; default the mirror.
     pub url: Option<String>,
+    /// `v3.22`, `edge`…; default the version of the container.
     pub branch: Option<String>,
     pub repo: String,
+    /// Packages are asked for as `name@tag`.
     pub tag: Option<String>,
+    /// Files of the project with keys that sign the repository.
+    pub keys: Vec<String>,
+    /// Go on without a valid signature.
+    pub trusted: bool,
 }
 
 /// Options of `!DebianRelease`.

@@ -209,7 +209,7 @@ impl<'t> Store<'t> {
             }
             remote.push(fetch::Wanted {
                 url: url.clone(),
-                sha256: wanted.sha256.to_ascii_lowercase(),
+                sha256: Some(wanted.sha256.to_ascii_lowercase()),
                 size: wanted.size,
                 target: self.path_of(wanted.sha256),
             });
@@ -229,17 +229,22 @@ impl<'t> Store<'t> {
     }
 
     fn get(&mut self, url: &str, part: &Path, size: Option<u64>) -> Result<(), Fetch> {
-        let Some(local) = mirror::local_path(url) else {
-            return self.transport.get(url, part, size).map_err(|e| match e {
-                TransportError::NotFound => Fetch::NotFound(url.to_string()),
-                TransportError::Failed(why) => Fetch::Failed(why),
-            });
-        };
-        match fs::copy(local, part) {
-            Ok(_) => Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Fetch::NotFound(url.to_string())),
-            Err(e) => Err(Fetch::Failed(format!("cannot read {}: {e}", local.display()))),
-        }
+        get(self.transport, url, part, size)
+    }
+}
+
+/// Fetches `url`, which may be a `file:` one, into `part`; see [`Transport::get`].
+pub fn get(transport: &mut dyn Transport, url: &str, part: &Path, size: Option<u64>) -> Result<(), Fetch> {
+    let Some(local) = mirror::local_path(url) else {
+        return transport.get(url, part, size).map_err(|e| match e {
+            TransportError::NotFound => Fetch::NotFound(url.to_string()),
+            TransportError::Failed(why) => Fetch::Failed(why),
+        });
+    };
+    match fs::copy(local, part) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Fetch::NotFound(url.to_string())),
+        Err(e) => Err(Fetch::Failed(format!("cannot read {}: {e}", local.display()))),
     }
 }
 

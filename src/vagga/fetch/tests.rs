@@ -289,7 +289,7 @@ fn many_files_at_once() {
     let (url, _) = serve(|_, _, _| ok(b"payload", 7, ""));
     let wanted = |sha256: &str, n: usize| Wanted {
         url: format!("{url}/{n}"),
-        sha256: sha256.into(),
+        sha256: Some(sha256.into()),
         size: 7,
         target: temp.0.join(format!("store/{n}")),
     };

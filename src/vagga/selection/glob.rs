@@ -117,6 +117,11 @@ impl Rule {
     }
 }
 
+/// A glob for whole paths whose wildcards stop at slashes, as fnmatch(3) with `FNM_PATHNAME`.
+pub fn whole_path(glob: &str) -> Result<Regex, String> {
+    Regex::new(&format!("(?s)^{}$", translate(glob, false)?)).map_err(|_| format!("bad pattern {glob:?}"))
+}
+
 /// Translates a glob into the body of a regular expression. With `crossing` the wildcards match slashes too.
 fn translate(glob: &str, crossing: bool) -> Result<String, String> {
     let (any, one) = if crossing { (".*", ".") } else { ("[^/]*", "[^/]") };

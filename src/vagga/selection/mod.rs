@@ -9,6 +9,7 @@ mod walk;
 use regex::Regex;
 
 use super::config::step::Filter;
+pub use glob::whole_path;
 use glob::Rules;
 pub use walk::{walk, WalkError};
 

@@ -1,7 +1,7 @@
 //! The hashed fields of every step, in their documented order.
 
 use super::{composer, content, describe, node, python, ruby, tree, Encoder, VersionError};
-use crate::vagga::config::step::{DebianRelease, Download, PipConfig, RunAs, Step, SubConfig};
+use crate::vagga::config::step::{AlpineRepo, DebianRelease, Download, PipConfig, RunAs, Step, SubConfig};
 use crate::vagga::failure::Failure;
 
 /// Containers within containers deeper than this are taken for a cycle.
@@ -83,6 +83,7 @@ fn system(e: &mut Encoder, step: &Step) -> Result<(), VersionError> {
             e.opt("branch", &r.branch);
             e.field("repo", &r.repo);
             e.opt("tag", &r.tag);
+            return alpine_trust(e, r);
         }
         Step::Debian(codename) | Step::Ubuntu(codename) => e.field("codename", codename),
         Step::DebianRelease(r) => return debian_release(e, r),
@@ -114,6 +115,21 @@ fn system(e: &mut Encoder, step: &Step) -> Result<(), VersionError> {
 /// `!DebianRelease` (new here, so the encoding is ours): `F(codename)`, `O(arch)`, `O(variant)`, `L(components)` unless
 /// it is `[main]`, the path and contents of the keyring, `F(trusted)` only when true. The mirror is a matter of the
 /// place where one builds, like every mirror, and is not hashed.
+/// What decides whose packages are accepted, as far as it is said.
+fn alpine_trust(e: &mut Encoder, r: &AlpineRepo) -> Result<(), VersionError> {
+    for key in &r.keys {
+        e.field("keys", key);
+        e.work
+            .open_read(key)
+            .and_then(|mut f| e.contents(&mut f))
+            .map_err(|error| VersionError::failed(format!("can't read key {key:?}: {error}")))?;
+    }
+    if r.trusted {
+        e.field("trusted", true);
+    }
+    Ok(())
+}
+
 fn debian_release(e: &mut Encoder, r: &DebianRelease) -> Result<(), VersionError> {
     e.field("codename", &r.codename);
     e.opt("arch", &r.arch);

@@ -77,6 +77,8 @@ fn repositories() {
         branch: some("edge"),
         repo: "testing".into(),
         tag: some("testing"),
+        keys: Vec::new(),
+        trusted: false,
     };
     assert_eq!(short(vec![Step::AlpineRepo(alpine)]), "624ec303");
     let ubuntu = UbuntuRepo {

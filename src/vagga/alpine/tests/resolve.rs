@@ -28,7 +28,7 @@ fn packages(list: &[(&str, &str)]) -> Vec<Package> {
 fn solve(world: &str, list: &[(&str, &str)]) -> String {
     let packages = packages(list);
     let tags = [None, Some("edge".to_string())];
-    let universe = Universe::new(&packages, &tags);
+    let universe = Universe::new(packages.iter().collect(), &tags);
     let world = dependency::parse_list(world).unwrap();
     match resolve(&universe, &world) {
         Ok(places) => {

@@ -1,6 +1,7 @@
 //! The build steps, one file per step: `build` executes it, `replay` restores its settings when a derived container
 //! starts from the image it made.
 
+mod alpine;
 mod build_from;
 mod cache_dirs;
 mod cmd;
@@ -63,6 +64,8 @@ pub fn build(b: &mut Builder, step: &Step) -> Result<(), StepError> {
         Step::Unzip(s) => unzip::build(b, s),
         Step::Git(s) => git::build(b, s),
         Step::GitInstall(s) => git::install(b, s),
+        Step::Alpine(version) => alpine::build(b, version),
+        Step::AlpineRepo(s) => alpine::repo(b, s),
         Step::Debian(codename) => debian::short(b, codename),
         Step::DebianRelease(s) => debian::build(b, s),
         Step::Ubuntu(codename) => ubuntu::short(b, codename),
@@ -92,6 +95,8 @@ pub fn replay(b: &mut Builder, step: &Step) -> Result<(), StepError> {
         Step::Container(name) => container::replay(b, name),
         Step::SubConfig(s) => sub_config::replay(b, s),
         Step::Install(list) => packages::replay_install(b, list),
+        Step::Alpine(version) => alpine::replay(b, version),
+        Step::AlpineRepo(s) => alpine::replay_repo(b, s),
         Step::Debian(codename) => debian::replay_short(b, codename),
         Step::DebianRelease(s) => debian::replay(b, s),
         Step::Ubuntu(codename) => ubuntu::replay_short(b, codename),

@@ -63,6 +63,11 @@ const GENERAL: &[Key] = &[
         "Do not lock apt's archive directory.",
     ),
     optional("alpine_mirror", Kind::Text, "Mirror of `!Alpine`."),
+    optional(
+        "alpine_keys",
+        Kind::Text,
+        "File or directory with public keys of Alpine repositories.",
+    ),
 ];
 
 /// Reach outside of the project.

@@ -80,6 +80,8 @@ pub const ALPINE_REPO: Structure = structure(&[&[
     optional("branch", Kind::Text, "Branch, by default the current version."),
     required("repo", Kind::Text, "Repository, such as community."),
     optional("tag", Kind::Text, "Name for pinning packages."),
+    strings("keys", "Files with the public keys of the repository."),
+    flag("trusted", "Go on without a valid signature."),
 ]]);
 
 pub const DEBIAN_RELEASE: Structure = structure(&[&[
