@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use quire::ast::{Ast, NullKind, ScalarKind, Tag};
 use quire::Pos;
 
+use super::duration;
 use super::number;
 use super::problem::{Problem, Stage};
 use super::schema::{Default, Key, KeyRule, Kind, PathRule, Structure, Variant};
@@ -119,6 +120,7 @@ impl<'a> Checker<'a> {
                     format!("number error: {text:?} is not made of decimal digits"),
                 ),
             },
+            Kind::Duration { min, max } => self.duration(&text, pos, *min, *max),
             Kind::Path(rule) => {
                 if let Some(why) = path_fault(&text, *rule) {
                     self.invalid(pos, why);
@@ -150,6 +152,20 @@ impl<'a> Checker<'a> {
             Ok(n) if n > max => self.invalid(pos, format!("Value must be at most {max}")),
             Ok(n) => Value::Number(n),
             Err(why) => self.invalid(pos, format!("number error: {why}: {text:?}")),
+        }
+    }
+
+    fn duration(&mut self, text: &str, pos: &Pos, min: i64, max: i64) -> Value {
+        let seconds = text.parse::<u32>().map(|n| i64::from(n) * 1000);
+        let length = seconds.or_else(|_| {
+            let parsed = duration::parse(text)?;
+            i64::try_from(parsed.as_millis()).map_err(|_| format!("bad duration {text:?}: it is too long"))
+        });
+        match length {
+            Ok(n) if n < min => self.invalid(pos, format!("Duration must be at least {min}ms")),
+            Ok(n) if n > max => self.invalid(pos, format!("Duration must be at most {}s", max / 1000)),
+            Ok(n) => Value::Number(n),
+            Err(why) => self.invalid(pos, why),
         }
     }
 

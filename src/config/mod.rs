@@ -10,6 +10,7 @@
 
 pub mod check;
 pub mod document;
+pub mod duration;
 pub mod guard;
 pub mod number;
 pub mod problem;

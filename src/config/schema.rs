@@ -41,6 +41,14 @@ pub enum Kind {
     },
     /// Decimal digits only.
     Digits,
+    /// A duration within these limits, see [`super::duration`]; a bare number means seconds. Read as
+    /// milliseconds.
+    Duration {
+        /// Shortest, milliseconds.
+        min: i64,
+        /// Longest, milliseconds.
+        max: i64,
+    },
     /// A path.
     Path(PathRule),
     /// A path without rules; null means this one.

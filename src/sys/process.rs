@@ -7,7 +7,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::mem;
 use std::ops::BitOr;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -73,6 +73,19 @@ pub struct Child {
     pub pid: i32,
     /// Readable when the process ends; `None` on kernels (or in sandboxes) without pidfds.
     pub pidfd: Option<OwnedFd>,
+}
+
+impl Child {
+    /// Sends a signal, through the pidfd if there is one. Errors: ESRCH (it has ended), EPERM.
+    pub fn signal(&self, signal: i32) -> io::Result<()> {
+        match &self.pidfd {
+            Some(fd) => pidfd_send_signal(fd.as_fd(), signal).or_else(|e| match e.raw_os_error() {
+                Some(libc::ENOSYS) => kill(self.pid, signal),
+                _ => Err(e),
+            }),
+            None => kill(self.pid, signal),
+        }
+    }
 }
 
 /// Which side of [`fork`] this is.

@@ -7,7 +7,6 @@
 //! Exit codes: 0; 122 for a bad command line, as everywhere (§19.57 of the command manual; the original had 1);
 //! 2 for `--global` without a storage directory or with an action that does not support it; 3 for failures.
 
-mod age;
 mod cache;
 mod current;
 mod everything;
@@ -23,7 +22,7 @@ use super::failure::{exit, Failure};
 use super::project::Project;
 use super::storage::Storage;
 
-pub use age::parse_age;
+pub use crate::config::duration::parse as parse_age;
 use remove::Remover;
 use select::{entries, Candidate};
 

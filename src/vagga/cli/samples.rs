@@ -22,6 +22,9 @@ pub fn command() -> CommandInfo {
         supplementary_gids: Vec::new(),
         pid1mode: Default::default(),
         network: None,
+        after: Vec::new(),
+        ready: None,
+        restart: Default::default(),
     }
 }
 

@@ -72,6 +72,34 @@ pub enum SuperviseMode {
     wait_all_successful,
 }
 
+/// Whether a supervised child is started again when it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[allow(non_camel_case_types)]
+pub enum Restart {
+    /// Its end is final.
+    #[default]
+    never,
+    /// When its status is not 0.
+    on_failure,
+    /// Whatever its status.
+    always,
+}
+
+/// `ready:` of a supervised child. Exactly one of the first three is set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// `PORT` or `ADDRESS:PORT`.
+    pub tcp: Option<String>,
+    /// Path inside the container.
+    pub file: Option<PathBuf>,
+    /// Program inside the container.
+    pub command: Option<Run>,
+    /// Milliseconds until a child that is not ready has failed.
+    pub timeout: u64,
+    /// Milliseconds between two attempts, at most.
+    pub interval: u64,
+}
+
 /// Keys that every kind of top-level command has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Common {
@@ -135,6 +163,14 @@ pub struct CommandInfo {
     pub pid1mode: Pid1Mode,
     /// Own network namespace (children of `!Supervise` only).
     pub network: Option<Network>,
+    /// Siblings that have to be ready first (children of `!Supervise` only, as the following).
+    #[serde(default)]
+    pub after: Vec<String>,
+    /// When the child is ready.
+    pub ready: Option<Box<Ready>>,
+    /// Whether it is started again.
+    #[serde(default)]
+    pub restart: Restart,
 }
 
 /// `network:` of a supervised child.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::step::{Step, SubConfigSource};
-use super::{ChildCommand, CommandInfo, Config, Container, MainCommand, Volume};
+use super::{children, ChildCommand, CommandInfo, Config, Container, MainCommand, Volume};
 use crate::vagga::failure::{exit, Failure};
 
 /// Refuses builds from unknown containers and circles; warns about what fails only when it is used.
@@ -23,10 +23,30 @@ pub fn check(config: &Config) -> Result<(), Failure> {
         let message = format!("Container {name:?} has cyclic dependency");
         return Err(Failure::new(exit::CONFIG, message));
     }
+    if let Some(fault) = group_faults(config).into_iter().next() {
+        return Err(Failure::new(exit::CONFIG, fault));
+    }
     for warning in warnings(config) {
         log::warn!("{warning}");
     }
     Ok(())
+}
+
+/// Groups whose children contradict themselves.
+fn group_faults(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, command) in &config.commands {
+        if let MainCommand::Supervise(group) = command {
+            let faults = children::faults(group).into_iter();
+            found.extend(faults.map(|f| {
+                format!(
+                    "`{}` of child {:?} of command {name:?}: {}",
+                    f.key, f.child, f.text
+                )
+            }));
+        }
+    }
+    found
 }
 
 /// Containers that have to exist before the build of this one.

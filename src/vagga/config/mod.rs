@@ -3,6 +3,7 @@
 //! The types mirror the tables of the manual one to one: field names are the keys with underscores,
 //! defaults are the documented ones.
 
+pub mod children;
 pub mod command;
 pub mod container;
 pub mod cross;

@@ -8,14 +8,20 @@
 //! | `CONT` | children continue; who had the terminal gets it again | same |
 //! | child stopped by `TTIN`, `TTOU` | gets the terminal if it is ours to give, else we stop | same; waits while a sibling has it |
 //! | child stopped otherwise | we take the terminal and stop | same, siblings are stopped if it had the terminal |
-//! | child ended | its status is the result | by mode |
+//! | everything else about children | its status is the result | see [`life`] |
 //!
 //! What a signal does inside a container is the business of its first process, see [`super::pid1`].
+
+mod life;
+mod member;
 
 use std::time::{Duration, Instant};
 
 use crate::sys::process::Status;
 use crate::vagga::config::command::SuperviseMode;
+
+use member::Member;
+pub use member::Rules;
 
 /// When the group ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +40,8 @@ pub enum Policy {
 /// Something happened. Children are named by their index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
+    /// All children have been added.
+    Begin,
     /// A signal to vagga itself.
     Signal(i32),
     /// A child was stopped by this signal (not at our request).
@@ -42,6 +50,12 @@ pub enum Event {
     Ended(usize, Status),
     /// A child could not even be started.
     NotStarted(usize),
+    /// A child runs, with this process id.
+    Started(usize, i32),
+    /// A child is ready for those that wait for it.
+    Ready(usize),
+    /// vagga has to end by this signal as soon as no child is left.
+    Abandoned(i32),
     /// The deadline has passed.
     Deadline,
 }
@@ -49,6 +63,8 @@ pub enum Event {
 /// What to do about it, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// Start a child, if it still [may](Group::may_start), and report how that went.
+    Start(usize),
     /// Send a signal to a child.
     Signal(usize, i32),
     /// Make the child's group the foreground group of the terminal and let it continue.
@@ -58,19 +74,19 @@ pub enum Action {
     /// Stop this process as if the terminal had sent this signal to its group (`true`), or only itself.
     /// When that has no effect (nobody could continue us) the caller reports [`Event::Signal`] with `SIGCONT`.
     StopSelf(i32, bool),
+    /// Something to be known about a child.
+    Note {
+        /// The child.
+        child: usize,
+        /// What has happened, to be read after its name.
+        text: String,
+        /// Of interest only to who watches.
+        detail: bool,
+    },
     /// Print a line on stdout.
     Out(String),
     /// Print a line on stderr.
     Err(String),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Member {
-    name: String,
-    pid: i32,
-    ended: bool,
-    /// Stopped because a sibling has the terminal.
-    waits_for_terminal: bool,
 }
 
 /// State of one command or one group.
@@ -84,6 +100,8 @@ pub struct Group {
     former_holder: Option<usize>,
     result: Option<u8>,
     kill_at: Option<Instant>,
+    /// When we were stopped; the time until the continuation does not count.
+    paused_at: Option<Instant>,
 }
 
 impl Group {
@@ -96,48 +114,29 @@ impl Group {
             former_holder: None,
             result: None,
             kill_at: None,
+            paused_at: None,
         }
     }
 
-    /// Adds a child that has been started (or was to be started, pid 0); returns its index.
-    pub fn add(&mut self, name: &str, pid: i32) -> usize {
-        self.members.push(Member {
-            name: name.to_string(),
-            pid,
-            ended: false,
-            waits_for_terminal: false,
-        });
-        self.members.len() - 1
-    }
-
-    /// Index of the child with this process id.
-    pub fn find(&self, pid: i32) -> Option<usize> {
-        self.members.iter().position(|m| m.pid == pid && !m.ended)
-    }
-
-    /// True once the shutdown has begun.
-    pub fn is_stopping(&self) -> bool {
-        self.result.is_some()
-    }
-
-    /// Status for the shell once every child has ended.
-    pub fn result(&self) -> Option<u8> {
-        let all = self.members.iter().all(|m| m.ended);
-        all.then(|| self.result.unwrap_or(0))
-    }
-
-    /// When [`Event::Deadline`] is due.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.kill_at
+    /// Name of a child.
+    pub fn name(&self, child: usize) -> &str {
+        self.members.get(child).map_or("?", |m| &m.name)
     }
 
     /// One step. `foreground`: our own process group may use the terminal now (or no living group has it).
     pub fn step(&mut self, event: Event, now: Instant, foreground: bool) -> Vec<Action> {
         match event {
+            Event::Begin => self.start_due(true),
             Event::Signal(signal) => self.signal(signal, now, foreground),
-            Event::Stopped(child, signal) => self.stopped(child, signal, foreground),
+            Event::Stopped(child, signal) => self.stopped(child, signal, now, foreground),
+            Event::Started(child, pid) => self.started(child, pid, now),
+            Event::Ready(child) => self.ready(child, now),
             Event::Ended(child, status) => self.ended(child, status, now),
             Event::NotStarted(child) => self.not_started(child, now),
+            Event::Abandoned(signal) => {
+                self.begin_stop(128 + signal as u8, now);
+                self.to_all(libc::SIGKILL)
+            }
             Event::Deadline => self.deadline_passed(now),
         }
     }
@@ -157,20 +156,25 @@ impl Group {
                 actions
             }
             libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => {
+                self.paused_at = Some(now);
                 let mut actions = self.to_all(libc::SIGTSTP);
                 actions.extend(self.release_terminal());
                 actions.push(Action::StopSelf(signal, false));
                 actions
             }
-            libc::SIGCONT => self.resume(foreground),
+            libc::SIGCONT => self.resume(now, foreground),
             _ => Vec::new(),
         }
     }
 
-    fn resume(&mut self, foreground: bool) -> Vec<Action> {
+    fn resume(&mut self, now: Instant, foreground: bool) -> Vec<Action> {
+        if let Some(at) = self.paused_at.take() {
+            let time = now.saturating_duration_since(at);
+            self.members.iter_mut().for_each(|m| m.skip(time));
+        }
         let former = self.former_holder.take().filter(|_| foreground);
         let mut actions = Vec::new();
-        for (index, _) in self.members.iter().enumerate().filter(|(_, m)| !m.ended) {
+        for index in self.living().collect::<Vec<_>>() {
             if former == Some(index) {
                 self.holder = Some(index);
                 actions.push(Action::GiveTerminal(index));
@@ -181,7 +185,7 @@ impl Group {
         actions
     }
 
-    fn stopped(&mut self, child: usize, signal: i32, foreground: bool) -> Vec<Action> {
+    fn stopped(&mut self, child: usize, signal: i32, now: Instant, foreground: bool) -> Vec<Action> {
         let wants_terminal = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
         if wants_terminal && foreground {
             self.holder = Some(child);
@@ -198,6 +202,7 @@ impl Group {
             // Somebody stopped one process of the group on purpose.
             return Vec::new();
         }
+        self.paused_at = Some(now);
         let mut actions: Vec<Action> = self
             .living()
             .filter(|&index| index != child)
@@ -212,77 +217,8 @@ impl Group {
         actions
     }
 
-    fn ended(&mut self, child: usize, status: Status, now: Instant) -> Vec<Action> {
-        let mut actions = self.remove(child);
-        let code = status.exit_code();
-        match self.policy {
-            Policy::Single => self.result = Some(code),
-            Policy::Supervise { mode, .. } => {
-                let fine = mode == SuperviseMode::wait_all_successful && code == 0;
-                if !fine && !self.is_stopping() {
-                    let text = describe(status);
-                    actions.extend(self.shut_down(child, &text, code, now));
-                }
-            }
-        }
-        actions
-    }
-
-    fn not_started(&mut self, child: usize, now: Instant) -> Vec<Action> {
-        let mut actions = self.remove(child);
-        if !self.is_stopping() {
-            actions.extend(self.shut_down(child, "could not be run", 127, now));
-        }
-        actions
-    }
-
-    fn shut_down(&mut self, child: usize, what: &str, code: u8, now: Instant) -> Vec<Action> {
-        self.begin_stop(code, now);
-        let line = self.members.get(child).map(|m| {
-            let Member { name, pid, .. } = m;
-            Action::Out(format!(
-                "---------- Process {name}:{pid} {what}. Shutting down -----------"
-            ))
-        });
-        line.into_iter().chain(self.to_all(libc::SIGTERM)).collect()
-    }
-
-    fn deadline_passed(&mut self, now: Instant) -> Vec<Action> {
-        if self.kill_at.is_none_or(|at| at > now) {
-            return Vec::new();
-        }
-        self.kill_at = None;
-        let names: Vec<&str> = self
-            .members
-            .iter()
-            .filter(|m| !m.ended)
-            .map(|m| m.name.as_str())
-            .collect();
-        if names.is_empty() {
-            return Vec::new();
-        }
-        let line = format!(
-            "---------- Processes {} did not stop in time (see kill-unresponsive-after). Killing them -----------",
-            names.join(", ")
-        );
-        let mut actions = vec![Action::Out(line)];
-        actions.extend(self.to_all(libc::SIGKILL));
-        actions
-    }
-
-    /// The first reason to stop decides about the result and the deadline.
-    fn begin_stop(&mut self, result: u8, now: Instant) {
-        if let (None, Policy::Supervise { grace, .. }) = (self.result, self.policy) {
-            self.result = Some(result);
-            self.kill_at = Some(now + grace);
-        }
-    }
-
     /// A child is gone: the terminal returns to us, or goes to a sibling that waits for it.
-    fn remove(&mut self, child: usize) -> Vec<Action> {
-        if let Some(member) = self.members.get_mut(child) {
-            member.ended = true;
-        }
+    fn free_terminal(&mut self, child: usize) -> Vec<Action> {
         if self.former_holder == Some(child) {
             self.former_holder = None;
         }
@@ -291,7 +227,9 @@ impl Group {
         }
         self.holder = None;
         let mut actions = vec![Action::TakeTerminal];
-        let next = self.members.iter().position(|m| m.waits_for_terminal && !m.ended);
+        let next = self
+            .living()
+            .find(|&index| index != child && self.members.get(index).is_some_and(|m| m.waits_for_terminal));
         if let Some(index) = next {
             self.holder = Some(index);
             actions.push(Action::GiveTerminal(index));
@@ -311,19 +249,11 @@ impl Group {
         self.members
             .iter()
             .enumerate()
-            .filter_map(|(index, m)| (!m.ended).then_some(index))
+            .filter_map(|(index, m)| m.is_running().then_some(index))
     }
 
     fn to_all(&self, signal: i32) -> Vec<Action> {
         self.living().map(|index| Action::Signal(index, signal)).collect()
-    }
-}
-
-/// How a process ended, for the shutdown line.
-fn describe(status: Status) -> String {
-    match status {
-        Status::Signaled(signal) => format!("killed by signal {}[{signal}]", signal_name(signal)),
-        other => format!("exited with code {}", other.exit_code()),
     }
 }
 

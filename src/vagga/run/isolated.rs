@@ -1,11 +1,12 @@
 //! Several containers in one network namespace of their own: `isolate-network` of a `!Supervise` command.
 //!
-//! A *spawner*, forked into a user and a network namespace, forks the first processes of the containers as children
-//! of the launcher and ends. Its user namespace holds every id the user may map, so that the maps of all containers
-//! fit into it.
+//! The network belongs to a user namespace that holds every id the user may map, so that the maps of all containers
+//! fit into it. Both are kept by descriptors only. Each container is forked by a *spawner* that enters them, makes the
+//! first process a child of the launcher, and ends: containers may start at any time, and no process waits for that.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 
 use crate::sys::loopback;
 use crate::sys::namespace::{self, IdMap, IdMapping, MapMethod};
@@ -15,65 +16,88 @@ use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids::{self, IdMaps};
 
 use super::launcher::{Launcher, Running};
-use super::link::{Link, Order};
+use super::link::{Link, Order, Report};
 use super::process::Process;
 
-/// Starts all processes in one fresh network namespace with only a loopback interface, up.
-pub fn start(launcher: &Launcher, processes: &[Process]) -> Result<Vec<Running>, Failure> {
-    let maps = ids::maximal()?;
-    let links: Vec<(Link, Link)> = processes
-        .iter()
-        .map(|_| Link::pair())
-        .collect::<io::Result<_>>()
-        .map_err(error)?;
-    let (pids, report) = process::pipe().map_err(error)?;
-    let (ours, theirs) = Link::pair().map_err(error)?;
-    match process::fork(Namespaces::USER | Namespaces::NET).map_err(error)? {
-        Fork::Child => {
-            drop((ours, pids));
-            let result = spawn_all(launcher, processes, links, &theirs, &maps, File::from(report));
-            if let Err(e) = &result {
-                eprintln!("vagga: Can't start isolated containers: {e}");
-            }
-            process::exit_now(if result.is_ok() { 0 } else { exit::LAUNCHER.into() })
-        }
-        Fork::Parent(spawner) => {
-            drop((theirs, report));
-            let begun = maps
-                .write(spawner.pid)
-                .and_then(|()| ours.order(Order::Begin).map_err(error));
-            drop(ours);
-            let running = collect(processes, links, File::from(pids));
-            let end = process::wait(Some(spawner.pid), WaitOptions::default()).map_err(error)?;
-            begun?;
-            match end {
-                // Whatever was started dies with its links.
-                Some((_, Status::Exited(0))) => running.map_err(error),
-                _ => Err(Failure::new(exit::LAUNCHER, "Can't create an isolated network")),
-            }
-        }
-    }
+/// A network namespace with only a loopback interface, and the user namespace it belongs to.
+#[derive(Debug)]
+pub struct Isolated {
+    user: OwnedFd,
+    net: OwnedFd,
+    maps: IdMaps,
 }
 
-/// The spawner: one first process after the other; reports their process ids.
-fn spawn_all(
-    launcher: &Launcher,
-    processes: &[Process],
-    links: Vec<(Link, Link)>,
-    launcher_link: &Link,
-    maps: &IdMaps,
-    mut report: File,
-) -> io::Result<()> {
-    process::set_parent_death_signal(libc::SIGKILL)?;
-    match launcher_link.next_order()? {
-        Some(Order::Begin) => {}
-        _ => return Err(io::ErrorKind::BrokenPipe.into()),
+impl Isolated {
+    /// A fresh one, its loopback interface up.
+    pub fn new() -> Result<Isolated, Failure> {
+        let maps = ids::maximal()?;
+        let (ours, theirs) = Link::pair().map_err(error)?;
+        match process::fork(Namespaces::USER | Namespaces::NET).map_err(error)? {
+            Fork::Child => {
+                drop(ours);
+                if let Err(e) = prepare(&theirs) {
+                    eprintln!("vagga: Can't bring up the loopback interface: {e}");
+                }
+                process::exit_now(0)
+            }
+            Fork::Parent(maker) => {
+                drop(theirs);
+                let begun = maps
+                    .write(maker.pid)
+                    .and_then(|()| ours.order(Order::Begin).map_err(error));
+                let opened = begun.and_then(|()| open_namespaces(maker.pid, &ours));
+                // Now it ends.
+                drop(ours);
+                process::wait(Some(maker.pid), WaitOptions::default()).map_err(error)?;
+                let (user, net) = opened?;
+                Ok(Isolated { user, net, maps })
+            }
+        }
     }
-    loopback::up()?;
-    for (process, (ours, theirs)) in processes.iter().zip(links) {
+
+    /// Starts a process here.
+    pub fn start(&self, launcher: &Launcher, process: &Process) -> Result<Running, Failure> {
+        let (ours, theirs) = Link::pair().map_err(error)?;
+        let (pid, report) = process::pipe().map_err(error)?;
+        match process::fork(Namespaces::empty()).map_err(error)? {
+            Fork::Child => {
+                drop(pid);
+                let result = self.spawn(launcher, process, (&ours, theirs), File::from(report));
+                if let Err(e) = &result {
+                    eprintln!("vagga: Can't start an isolated container: {e}");
+                }
+                process::exit_now(if result.is_ok() { 0 } else { exit::LAUNCHER.into() })
+            }
+            Fork::Parent(spawner) => {
+                drop((theirs, report));
+                let mut number = [0; 4];
+                let told = File::from(pid).read_exact(&mut number);
+                let end = process::wait(Some(spawner.pid), WaitOptions::default()).map_err(error)?;
+                match end {
+                    // Whatever was started dies with its link.
+                    Some((_, Status::Exited(0))) => told.map_err(error)?,
+                    _ => return Err(Failure::new(exit::LAUNCHER, "Can't start an isolated container")),
+                }
+                let pid = i32::from_ne_bytes(number);
+                let pidfd = process::pidfd_open(pid).ok();
+                Ok(Running::new(process, Child { pid, pidfd }, ours))
+            }
+        }
+    }
+
+    /// The spawner: forks the first process, tells its id, writes its maps and lets it begin.
+    fn spawn(
+        &self,
+        launcher: &Launcher,
+        process: &Process,
+        (ours, theirs): (&Link, Link),
+        mut report: File,
+    ) -> io::Result<()> {
+        namespace::setns(self.user.as_fd(), Namespaces::USER)?;
+        namespace::setns(self.net.as_fd(), Namespaces::NET)?;
+        process::set_parent_death_signal(libc::SIGKILL)?;
         let namespaces = Namespaces::USER | Namespaces::MOUNT | Namespaces::PID | Namespaces::IPC;
         let Some(pid) = fork_sibling(namespaces)? else {
-            drop(ours);
             launcher.become_first(process, theirs);
         };
         report.write_all(&pid.to_ne_bytes())?;
@@ -81,26 +105,33 @@ fn spawn_all(
             MapMethod::SingleId => MapMethod::SingleId,
             _ => MapMethod::Direct,
         };
-        let uid = nested(&process.maps.uid, &maps.uid)?;
-        let gid = nested(&process.maps.gid, &maps.gid)?;
+        let uid = nested(&process.maps.uid, &self.maps.uid)?;
+        let gid = nested(&process.maps.gid, &self.maps.gid)?;
         namespace::write_maps(pid, &uid, &gid, &method)?;
-        ours.order(Order::Begin)?;
+        ours.order(Order::Begin)
     }
-    Ok(())
 }
 
-/// The launcher: makes children known by the ids that arrive.
-fn collect(processes: &[Process], links: Vec<(Link, Link)>, mut pids: File) -> io::Result<Vec<Running>> {
-    let mut running = Vec::with_capacity(processes.len());
-    for (process, (ours, theirs)) in processes.iter().zip(links) {
-        drop(theirs);
-        let mut pid = [0; 4];
-        pids.read_exact(&mut pid)?;
-        let pid = i32::from_ne_bytes(pid);
-        let pidfd = process::pidfd_open(pid).ok();
-        running.push(Running::new(process, Child { pid, pidfd }, ours));
+/// In the new namespaces: prepares them, and lives until the launcher has opened them.
+fn prepare(link: &Link) -> io::Result<()> {
+    process::set_parent_death_signal(libc::SIGKILL)?;
+    match link.next_order()? {
+        Some(Order::Begin) => {}
+        _ => return Err(io::ErrorKind::BrokenPipe.into()),
     }
-    Ok(running)
+    loopback::up()?;
+    link.report(Report::Ready)?;
+    link.next_order().map(drop)
+}
+
+/// Waits until the process has prepared its namespaces and opens them.
+fn open_namespaces(pid: i32, link: &Link) -> Result<(OwnedFd, OwnedFd), Failure> {
+    match link.next_report().map_err(error)? {
+        Some(Report::Ready) => {}
+        _ => return Err(Failure::new(exit::LAUNCHER, "Can't create an isolated network")),
+    }
+    let open = |name: &str| File::open(format!("/proc/{pid}/ns/{name}")).map_err(error);
+    Ok((open("user")?.into(), open("net")?.into()))
 }
 
 /// A map whose outside ids are those of the host, as seen from a namespace with the map `outer`.

@@ -1,8 +1,9 @@
 //! The launcher's side: starts first processes of containers and executes what [`Group`] decides until all have
 //! ended. One poll loop; nothing wakes up unless something happened.
 
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Instant;
 
@@ -60,6 +61,25 @@ impl Running {
     }
 }
 
+/// How a child of a group is started, by its index.
+pub type Starter<'a> = dyn FnMut(&Launcher, usize) -> Result<Running, Failure> + 'a;
+
+/// The children of a group: how each is started, and those that run, in the group's order.
+pub struct Roster<'a> {
+    starter: &'a mut Starter<'a>,
+    running: Vec<Running>,
+}
+
+impl<'a> Roster<'a> {
+    /// So many children, none of them started yet.
+    pub fn new(number: usize, starter: &'a mut Starter<'a>) -> Roster<'a> {
+        Roster {
+            starter,
+            running: (0..number).map(|_| Running::absent()).collect(),
+        }
+    }
+}
+
 /// Signals, terminal, text to be shown: what lives as long as a command.
 #[derive(Debug)]
 pub struct Launcher {
@@ -67,6 +87,8 @@ pub struct Launcher {
     terminal: Terminal,
     banner: Option<(Instant, String)>,
     fatal: Option<i32>,
+    /// Told once when all children are ready.
+    on_ready: Option<OwnedFd>,
 }
 
 impl Launcher {
@@ -83,12 +105,18 @@ impl Launcher {
             terminal: Terminal::open(),
             banner: None,
             fatal: None,
+            on_ready: None,
         })
     }
 
     /// Text for stderr at a time, unless the shutdown begins before.
     pub fn set_banner(&mut self, at: Instant, text: String) {
         self.banner = Some((at, text));
+    }
+
+    /// A byte is written here once all children are ready; it is closed at their end.
+    pub fn set_on_ready(&mut self, pipe: OwnedFd) {
+        self.on_ready = Some(pipe);
     }
 
     /// Starts a process in its own namespaces. Errors: exit 121.
@@ -125,31 +153,36 @@ impl Launcher {
         process::exit_now(code.unwrap_or(exit::SETUP).into())
     }
 
-    /// Attends to the group until all its children have ended; `running` has the children in the group's order.
-    /// Returns the status for the shell.
-    pub fn attend(&mut self, group: &mut Group, running: &mut [Running]) -> Result<u8, Failure> {
+    /// Starts the children as the group decides and attends to them until all have ended. Returns the status for
+    /// the shell.
+    pub fn attend(&mut self, group: &mut Group, roster: &mut Roster<'_>) -> Result<u8, Failure> {
         let fail = |e: io::Error| Failure::new(exit::LAUNCHER, format!("Can't wait for processes: {e}"));
-        if running.iter().any(|r| r.direct) && running.len() == 1 && self.terminal.is_ours() {
+        self.event(group, roster, Event::Begin);
+        if roster.running.iter().any(|r| r.direct) && roster.running.len() == 1 && self.terminal.is_ours() {
             // The kernel does not stop a first process that reads from the background: it must own the terminal.
-            self.execute(group, running, vec![Action::GiveTerminal(0)]);
+            self.execute(group, roster, vec![Action::GiveTerminal(0)]);
         }
         loop {
             if let Some(result) = group.result() {
                 self.terminal.reclaim();
                 return Ok(result);
             }
-            self.wait(group, running).map_err(fail)?;
+            self.tell_ready(group);
+            self.wait(group, &roster.running).map_err(fail)?;
             self.show_banner(group);
-            self.reports(group, running);
+            self.reports(group, roster);
             for signal in self.signals.drain().map_err(fail)? {
                 match signal {
                     libc::SIGCHLD => {}
-                    signal if FATAL.contains(&signal) => self.begin_death(signal, running),
-                    signal => self.event(group, running, Event::Signal(signal)),
+                    signal if FATAL.contains(&signal) => {
+                        self.fatal = Some(signal);
+                        self.event(group, roster, Event::Abandoned(signal));
+                    }
+                    signal => self.event(group, roster, Event::Signal(signal)),
                 }
             }
-            self.reap(group, running).map_err(fail)?;
-            self.event(group, running, Event::Deadline);
+            self.reap(group, roster).map_err(fail)?;
+            self.event(group, roster, Event::Deadline);
         }
     }
 
@@ -159,6 +192,15 @@ impl Launcher {
         let banner = self.banner.as_ref().map(|(at, _)| *at);
         let deadline = [group.deadline(), banner].into_iter().flatten().min();
         poll::wait(&fds, deadline).map(drop)
+    }
+
+    fn tell_ready(&mut self, group: &Group) {
+        if group.is_ready() {
+            if let Some(pipe) = self.on_ready.take() {
+                // Nobody waits any more: no reason to fail.
+                let _ = File::from(pipe).write_all(b"r");
+            }
+        }
     }
 
     fn show_banner(&mut self, group: &Group) {
@@ -171,23 +213,24 @@ impl Launcher {
     }
 
     /// Reads what first processes have to say.
-    fn reports(&self, group: &mut Group, running: &mut [Running]) {
-        for index in 0..running.len() {
-            while let Some(report) = next_report(running.get_mut(index)) {
+    fn reports(&self, group: &mut Group, roster: &mut Roster<'_>) {
+        for index in 0..roster.running.len() {
+            while let Some(report) = next_report(roster.running.get_mut(index)) {
                 match report {
                     Report::Ended(status) => {
-                        if let Some(r) = running.get_mut(index) {
+                        if let Some(r) = roster.running.get_mut(index) {
                             r.status = Some(status);
                         }
                     }
-                    Report::Stopped(signal) => self.event(group, running, Event::Stopped(index, signal)),
+                    Report::Ready => self.event(group, roster, Event::Ready(index)),
+                    Report::Stopped(signal) => self.event(group, roster, Event::Stopped(index, signal)),
                 }
             }
         }
     }
 
     /// Reaps first processes; a stop of one that is the command itself is an event too.
-    fn reap(&self, group: &mut Group, running: &mut [Running]) -> io::Result<()> {
+    fn reap(&self, group: &mut Group, roster: &mut Roster<'_>) -> io::Result<()> {
         let options = WaitOptions {
             nohang: true,
             stopped: true,
@@ -205,68 +248,90 @@ impl Launcher {
             };
             match status {
                 Status::Stopped(signal) => {
-                    if running.get(index).is_some_and(|r| r.direct) {
-                        self.event(group, running, Event::Stopped(index, signal));
+                    if roster.running.get(index).is_some_and(|r| r.direct) {
+                        self.event(group, roster, Event::Stopped(index, signal));
                     }
                 }
                 Status::Continued => {}
                 ended => {
                     // Its last words came before its end.
-                    self.reports(group, running);
-                    let real = running.get_mut(index).and_then(|r| {
+                    self.reports(group, roster);
+                    let real = roster.running.get_mut(index).and_then(|r| {
                         r.link = None;
                         r.status
                     });
-                    self.event(group, running, Event::Ended(index, real.unwrap_or(ended)));
+                    self.event(group, roster, Event::Ended(index, real.unwrap_or(ended)));
                 }
             }
         }
     }
 
     /// Executes what the group decides about an event.
-    pub fn event(&self, group: &mut Group, running: &mut [Running], event: Event) {
+    fn event(&self, group: &mut Group, roster: &mut Roster<'_>, event: Event) {
         let asks_for_terminal = matches!(event, Event::Stopped(..) | Event::Signal(libc::SIGCONT));
         let foreground = asks_for_terminal && self.terminal.is_ours();
         let actions = group.step(event, Instant::now(), foreground);
-        self.execute(group, running, actions);
+        self.execute(group, roster, actions);
     }
 
-    fn execute(&self, group: &mut Group, running: &mut [Running], actions: Vec<Action>) {
+    fn execute(&self, group: &mut Group, roster: &mut Roster<'_>, actions: Vec<Action>) {
         for action in actions {
             match action {
+                Action::Start(index) => self.start_child(group, roster, index),
                 Action::Signal(index, signal) => {
-                    if let Some(r) = running.get(index) {
+                    if let Some(r) = roster.running.get(index) {
                         r.signal(signal);
                     }
                 }
                 Action::GiveTerminal(index) => {
-                    if let Some(r) = running.get(index) {
+                    if let Some(r) = roster.running.get(index) {
                         r.give_terminal(&self.terminal);
                     }
                 }
                 Action::TakeTerminal => self.terminal.take(),
-                Action::Out(line) => print(&mut io::stdout(), &format!("{line}\n")),
-                Action::Err(line) => print(&mut io::stderr(), &format!("{line}\n")),
-                Action::StopSelf(signal, whole_group) => {
-                    let _ = tty::suspend(signal, whole_group);
-                    // A continuation shows up as a signal; without one the kernel has not stopped us.
-                    let signals = self.signals.drain().unwrap_or_default();
-                    let continued = signals.contains(&libc::SIGCONT);
-                    if !continued {
-                        self.event(group, running, Event::Signal(libc::SIGCONT));
-                    }
-                    for signal in signals.into_iter().filter(|s| *s != libc::SIGCHLD) {
-                        self.event(group, running, Event::Signal(signal));
+                Action::Note { child, text, detail } => {
+                    let watched = tty::is_terminal(io::stderr().as_fd());
+                    if watched || !detail {
+                        print(&mut io::stderr(), &note(group.name(child), &text, watched));
                     }
                 }
+                Action::Out(line) => print(&mut io::stdout(), &format!("{line}\n")),
+                Action::Err(line) => print(&mut io::stderr(), &format!("{line}\n")),
+                Action::StopSelf(signal, whole_group) => self.stop(group, roster, signal, whole_group),
             }
         }
     }
 
-    fn begin_death(&mut self, signal: i32, running: &[Running]) {
-        self.fatal = Some(signal);
-        for r in running {
-            r.signal(libc::SIGKILL);
+    fn start_child(&self, group: &mut Group, roster: &mut Roster<'_>, index: usize) {
+        if !group.may_start(index) {
+            return;
+        }
+        let event = match (roster.starter)(self, index) {
+            Ok(running) => {
+                let pid = running.pid();
+                if let Some(place) = roster.running.get_mut(index) {
+                    *place = running;
+                }
+                Event::Started(index, pid)
+            }
+            Err(e) => {
+                print(&mut io::stderr(), &format!("vagga: {e}\n"));
+                Event::NotStarted(index)
+            }
+        };
+        self.event(group, roster, event);
+    }
+
+    fn stop(&self, group: &mut Group, roster: &mut Roster<'_>, signal: i32, whole_group: bool) {
+        let _ = tty::suspend(signal, whole_group);
+        // A continuation shows up as a signal; without one the kernel has not stopped us.
+        let signals = self.signals.drain().unwrap_or_default();
+        let continued = signals.contains(&libc::SIGCONT);
+        if !continued {
+            self.event(group, roster, Event::Signal(libc::SIGCONT));
+        }
+        for signal in signals.into_iter().filter(|s| *s != libc::SIGCHLD) {
+            self.event(group, roster, Event::Signal(signal));
         }
     }
 
@@ -283,11 +348,9 @@ impl Running {
         }
         // An error means that it has just ended.
         let to_group = self.direct && signal != libc::SIGTERM && signal != libc::SIGKILL;
-        let _ = match &self.child.pidfd {
-            _ if to_group => process::kill_group(self.child.pid, signal),
-            Some(fd) => process::pidfd_send_signal(fd.as_fd(), signal)
-                .or_else(|_| process::kill(self.child.pid, signal)),
-            None => process::kill(self.child.pid, signal),
+        let _ = match to_group {
+            true => process::kill_group(self.child.pid, signal),
+            false => self.child.signal(signal),
         };
     }
 
@@ -318,6 +381,14 @@ fn next_report(running: Option<&mut Running>) -> Option<Report> {
             running.link = None;
             None
         }
+    }
+}
+
+/// One line about a child. It is written at once, so that it stays whole among what children print.
+fn note(name: &str, text: &str, watched: bool) -> String {
+    match watched {
+        true => format!("\rvagga: \x1b[1m{name}\x1b[0m: {text}\x1b[K\n"),
+        false => format!("vagga: {name}: {text}\n"),
     }
 }
 

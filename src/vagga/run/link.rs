@@ -21,6 +21,8 @@ pub enum Order {
 /// To the launcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
+    /// Others may rely on the command.
+    Ready,
     /// The command was stopped by this signal.
     Stopped(i32),
     /// The command has ended.
@@ -55,6 +57,7 @@ impl Link {
     /// Sends a report.
     pub fn report(&self, report: Report) -> io::Result<()> {
         self.send(match report {
+            Report::Ready => [b'r', 0],
             Report::Stopped(signal) => [b's', signal as u8],
             Report::Ended(Status::Exited(code)) => [b'e', code],
             Report::Ended(other) => [b'k', other.exit_code().saturating_sub(128)],
@@ -75,6 +78,7 @@ impl Link {
     pub fn next_report(&self) -> io::Result<Option<Report>> {
         match self.receive()? {
             None => Ok(None),
+            Some([b'r', _]) => Ok(Some(Report::Ready)),
             Some([b's', signal]) => Ok(Some(Report::Stopped(signal.into()))),
             Some([b'e', code]) => Ok(Some(Report::Ended(Status::Exited(code)))),
             Some([b'k', signal]) => Ok(Some(Report::Ended(Status::Signaled(signal.into())))),
@@ -109,6 +113,7 @@ mod tests {
             assert_eq!(b.next_order().unwrap(), Some(order));
         }
         for report in [
+            Report::Ready,
             Report::Stopped(20),
             Report::Ended(Status::Exited(200)),
             Report::Ended(Status::Signaled(64)),

@@ -13,6 +13,7 @@ pub mod launcher;
 pub mod link;
 pub mod persistent;
 pub mod pid1;
+pub mod prober;
 pub mod process;
 pub mod program;
 pub mod socket;
@@ -29,15 +30,15 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::cli::globals::Globals;
-use super::config::command::{CommandInfo, Common, Pid1Mode, Run, WriteMode};
+use super::config::command::{CommandInfo, Common, Pid1Mode, Restart, Run, WriteMode};
 use super::config::MainCommand;
 use super::failure::{exit, Failure};
 use super::project::Project;
 use super::storage::Storage;
 use crate::sys::process as system;
 
-use group::{Group, Policy};
-use launcher::{print, Launcher};
+use group::{Group, Policy, Rules};
+use launcher::{print, Launcher, Roster};
 use process::{Context, Process};
 
 /// Arguments of one user command, already checked by the command line.
@@ -81,7 +82,7 @@ pub fn command(project: &Project, globals: &Globals, name: &str, args: &Argument
             let process = context.process(info, &args.words, &args.variables)?;
             single(process, common)?
         }
-        MainCommand::Supervise(info) => supervise::run(&context, name, info, args)?,
+        MainCommand::Supervise(info) => supervise::run(&context, name, info, args, None)?,
         MainCommand::CapsuleCommand(_) => {
             return Err(Failure::new(
                 exit::LAUNCHER,
@@ -137,6 +138,9 @@ fn anonymous(container: &str, writable: bool, argv: &[String]) -> CommandInfo {
         supplementary_gids: Vec::new(),
         pid1mode: Pid1Mode::wait,
         network: None,
+        after: Vec::new(),
+        ready: None,
+        restart: Restart::never,
     }
 }
 
@@ -144,12 +148,16 @@ fn anonymous(container: &str, writable: bool, argv: &[String]) -> CommandInfo {
 fn single(mut process: Process, common: &Common) -> Result<u8, Failure> {
     let mut launcher = Launcher::new(process.transient.is_some())?;
     let mut group = Group::new(Policy::Single);
-    let running = launcher.start(&process)?;
+    group.add("command", Rules::default());
+    let mut running = Some(launcher.start(&process)?);
     // The command has its own copy.
     process.socket = None;
-    group.add("command", running.pid());
     set_banner(&mut launcher, common);
-    let result = launcher.attend(&mut group, &mut [running]);
+    let mut starter = |_: &Launcher, _: usize| {
+        let again = || Failure::new(exit::LAUNCHER, "the command has been started already");
+        running.take().ok_or_else(again)
+    };
+    let result = launcher.attend(&mut group, &mut Roster::new(1, &mut starter));
     finish(&launcher, vec![process], result)
 }
 

@@ -20,6 +20,7 @@ use crate::vagga::storage::Storage;
 use super::chore::Chore;
 use super::environ::{self, Configured, Environ};
 use super::persistent::{self, Filling};
+use super::prober::Probe;
 use super::program::Program;
 use super::socket;
 use super::stored::Stored;
@@ -74,6 +75,8 @@ pub struct Process {
     pub socket: Option<OwnedFd>,
     /// Only a loopback interface.
     pub isolate: bool,
+    /// How to tell that the command is ready.
+    pub probe: Option<Probe>,
     /// Behaviour of the first process.
     pub pid1: Pid1Mode,
     /// The command must not be able to mount, so that it cannot take back what the plan forbids.
@@ -144,6 +147,11 @@ impl Context<'_> {
                 .map(socket::listen)
                 .transpose()?,
             isolate: self.globals.isolate_network || info.common.isolate_network,
+            probe: info
+                .ready
+                .as_ref()
+                .map(|ready| Probe::new(ready, info, &container.default_shell))
+                .transpose()?,
             pid1: info.pid1mode,
             fixed_mounts: guard || has_vagga_binary(container, info),
             transient,

@@ -1,20 +1,27 @@
 //! `!Supervise`: several processes, each in its own container, that begin and end together.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use crate::vagga::config::{ChildCommand, SuperviseInfo};
+use crate::vagga::config::command::Restart;
+use crate::vagga::config::{ChildCommand, CommandInfo, SuperviseInfo};
 use crate::vagga::failure::{exit, Failure};
 
-use super::group::{Event, Group, Policy};
-use super::isolated;
-use super::launcher::{print, Launcher, Running};
+use super::group::{Group, Policy, Rules};
+use super::isolated::Isolated;
+use super::launcher::{Launcher, Roster};
 use super::process::{Context, Process};
 use super::{finish, set_banner, Arguments};
 
-/// Runs the group to its end; the result is the status for the shell.
-pub fn run(context: &Context<'_>, name: &str, info: &SuperviseInfo, args: &Arguments) -> Result<u8, Failure> {
+/// Runs the group to its end; the result is the status for the shell. `on_ready` is told once all children are ready.
+pub fn run(
+    context: &Context<'_>,
+    name: &str,
+    info: &SuperviseInfo,
+    args: &Arguments,
+    on_ready: Option<OwnedFd>,
+) -> Result<u8, Failure> {
     let children = selected(&info.children, &args.only, &args.exclude);
     if children.is_empty() {
         return Err(Failure::new(
@@ -38,56 +45,47 @@ pub fn run(context: &Context<'_>, name: &str, info: &SuperviseInfo, args: &Argum
         .collect::<Result<Vec<Process>, Failure>>()?;
     let has_transient = processes.iter().any(|p| p.transient.is_some());
     let mut launcher = Launcher::new(has_transient)?;
+    if let Some(pipe) = on_ready {
+        launcher.set_on_ready(pipe);
+    }
     let mut group = Group::new(Policy::Supervise {
         mode: info.mode,
         grace: Duration::from_secs(info.kill_unresponsive_after.into()),
     });
-    let mut running = Vec::with_capacity(processes.len());
-    if isolate {
-        running = isolated::start(&launcher, &processes)?;
+    for (child, command) in &children {
+        group.add(child, rules(command.info(), &children));
     }
-    for (index, (child, _)) in children.iter().enumerate() {
-        start(
-            &launcher,
-            child,
-            processes.get(index),
-            index,
-            &mut group,
-            &mut running,
-        );
-    }
-    for process in &mut processes {
-        // The children have their own copies.
-        process.socket = None;
-    }
+    let network = isolate.then(Isolated::new).transpose()?;
     set_banner(&mut launcher, &info.common);
-    let result = launcher.attend(&mut group, &mut running);
+    let mut starter = |launcher: &Launcher, index: usize| {
+        let process = processes
+            .get_mut(index)
+            .ok_or_else(|| Failure::new(exit::LAUNCHER, "no such child"))?;
+        let running = match &network {
+            Some(network) => network.start(launcher, process),
+            None => launcher.start(process),
+        };
+        let final_end = children
+            .get(index)
+            .is_none_or(|(_, c)| c.info().restart == Restart::never);
+        if final_end {
+            // The child has its own copy.
+            process.socket = None;
+        }
+        running
+    };
+    let mut roster = Roster::new(children.len(), &mut starter);
+    let result = launcher.attend(&mut group, &mut roster);
     finish(&launcher, processes, result)
 }
 
-/// Starts a child unless it runs already, and makes it known to the group. After a failure nothing more is started.
-fn start(
-    launcher: &Launcher,
-    name: &str,
-    process: Option<&Process>,
-    index: usize,
-    group: &mut Group,
-    running: &mut Vec<Running>,
-) {
-    if running.get(index).is_none() {
-        let started = match process {
-            Some(process) if !group.is_stopping() => launcher.start(process),
-            _ => Ok(Running::absent()),
-        };
-        running.push(started.unwrap_or_else(|e| {
-            print(&mut io::stderr(), &format!("vagga: {e}\n"));
-            Running::absent()
-        }));
-    }
-    let pid = running.get(index).map_or(0, Running::pid);
-    group.add(name, pid);
-    if pid == 0 {
-        launcher.event(group, running, Event::NotStarted(index));
+/// What the configuration says about a child. Siblings that are not selected are not waited for.
+fn rules(info: &CommandInfo, children: &[(&str, &ChildCommand)]) -> Rules {
+    let index = |name: &String| children.iter().position(|(n, _)| n == name);
+    Rules {
+        after: info.after.iter().filter_map(index).collect(),
+        ready_within: info.ready.as_ref().map(|r| Duration::from_millis(r.timeout)),
+        restart: info.restart,
     }
 }
 

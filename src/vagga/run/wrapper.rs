@@ -12,7 +12,7 @@ use crate::container::OpError;
 use crate::sys::namespace::{self, IdMap, IdMapping, MapMethod};
 use crate::sys::path::Root;
 use crate::sys::poll::{self, Signals};
-use crate::sys::process::{self, Fork, Namespaces, Status, WaitOptions};
+use crate::sys::process::{self, Child, Fork, Namespaces, Status, WaitOptions};
 use crate::sys::{capability, descriptors, injection, keyring, loopback};
 use crate::vagga::config::command::Pid1Mode;
 use crate::vagga::doctor::{hint_for, Stage};
@@ -22,7 +22,9 @@ use super::environ::Variables;
 use super::environ_file;
 use super::link::{Link, Order, Report};
 use super::pid1::{Action, Event, Pid1};
+use super::prober;
 use super::process::Process;
+use super::program::Program;
 use super::terminal::{Terminal, SIGNALS};
 
 /// Largest `environ-file`, bytes.
@@ -57,20 +59,22 @@ fn live(process: &Process, link: Link, terminal: &Terminal) -> Result<u8, Failur
     build_root(process)?;
     close_others(process, &link, terminal).map_err(not_started)?;
     let environ = environment(process)?;
+    let prober = start_prober(process, &environ, &link, terminal)?;
     let signals = (process.pid1 != Pid1Mode::exec)
         .then(|| Signals::new(&SIGNALS))
         .transpose()
         .map_err(|e| fail(format!("Can't watch signals: {e}")))?;
     match signals {
         Some(signals) => Init {
-            command: start(process, &environ, terminal)?,
+            command: start(process, &process.program, &environ, terminal)?,
+            prober,
             link,
             terminal,
         }
         .attend(&signals, process.pid1 == Pid1Mode::wait_all_children),
         None => Err(become_nested(process)
             .err()
-            .unwrap_or_else(|| become_command(process, &environ, terminal))),
+            .unwrap_or_else(|| become_command(process, &process.program, &environ, terminal))),
     }
 }
 
@@ -133,26 +137,50 @@ fn environment(process: &Process) -> Result<Variables, Failure> {
     Ok(process.environ.merge(variables))
 }
 
-/// Forks the command. Its programs cannot look into this process from the first moment on.
-fn start(process: &Process, environ: &Variables, terminal: &Terminal) -> Result<i32, Failure> {
+/// Forks who finds out when the command is ready, if anybody wants to know.
+fn start_prober(
+    process: &Process,
+    environ: &Variables,
+    link: &Link,
+    terminal: &Terminal,
+) -> Result<Option<Child>, Failure> {
+    let Some(probe) = &process.probe else {
+        return Ok(None);
+    };
+    let start = |program: &Program| start(process, program, environ, terminal);
+    prober::start(probe, link, &start).map(Some).map_err(not_started)
+}
+
+/// Forks the command (or a program like it). Its programs cannot look into this process from the first moment on.
+fn start(
+    process: &Process,
+    program: &Program,
+    environ: &Variables,
+    terminal: &Terminal,
+) -> Result<i32, Failure> {
     if process.ids.external.is_some() {
-        return start_nested(process, environ, terminal);
+        return start_nested(process, program, environ, terminal);
     }
     descriptors::hide().map_err(not_started)?;
     match process::fork(Namespaces::empty()).map_err(not_started)? {
-        Fork::Child => end_with(&become_command(process, environ, terminal)),
+        Fork::Child => end_with(&become_command(process, program, environ, terminal)),
         Fork::Parent(child) => Ok(lead_group(child.pid)),
     }
 }
 
 /// The same in a further user namespace, whose maps we write before the command does anything.
-fn start_nested(process: &Process, environ: &Variables, terminal: &Terminal) -> Result<i32, Failure> {
+fn start_nested(
+    process: &Process,
+    program: &Program,
+    environ: &Variables,
+    terminal: &Terminal,
+) -> Result<i32, Failure> {
     let (read, write) = process::pipe().map_err(not_started)?;
     match process::fork(Namespaces::USER).map_err(not_started)? {
         Fork::Child => {
             drop(write);
             match fs::File::from(read).read(&mut [0]) {
-                Ok(1) => end_with(&become_command(process, environ, terminal)),
+                Ok(1) => end_with(&become_command(process, program, environ, terminal)),
                 _ => end_with(&fail("Can't start the command: the first process is gone".into())),
             }
         }
@@ -227,9 +255,9 @@ fn not_started(e: io::Error) -> Failure {
 }
 
 /// Turns this process into the command; returns only on failure.
-fn become_command(process: &Process, environ: &Variables, terminal: &Terminal) -> Failure {
+fn become_command(process: &Process, program: &Program, environ: &Variables, terminal: &Terminal) -> Failure {
     match prepare_command(process, terminal) {
-        Ok(()) => process.program.exec(environ),
+        Ok(()) => program.exec(environ),
         Err(failure) => failure,
     }
 }
@@ -273,6 +301,7 @@ fn prepare_command(process: &Process, terminal: &Terminal) -> Result<(), Failure
 /// The first process while the command runs.
 struct Init<'a> {
     command: i32,
+    prober: Option<Child>,
     link: Link,
     terminal: &'a Terminal,
 }
@@ -343,7 +372,13 @@ impl Init<'_> {
             Action::SignalAll(signal) => drop(process::kill_namespace(signal)),
             Action::TakeTerminal => self.terminal.give(self.command),
             Action::ReportStop(signal) => drop(self.link.report(Report::Stopped(signal))),
-            Action::ReportEnd(status) => drop(self.link.report(Report::Ended(status))),
+            Action::ReportEnd(status) => {
+                if let Some(prober) = &self.prober {
+                    // The others of the container need not wait for it. It may have ended long ago.
+                    let _ = prober.signal(libc::SIGKILL);
+                }
+                let _ = self.link.report(Report::Ended(status));
+            }
             Action::Exit(code) => return Some(code),
         }
         None

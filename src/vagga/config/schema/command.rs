@@ -1,7 +1,7 @@
 //! Keys of `commands:`.
 
 use super::volume::VOLUMES;
-use super::{ENVIRON, PATH, RANGES};
+use super::{ABSOLUTE, ENVIRON, PATH, RANGES};
 use crate::config::schema::{flag, optional, required, strings, variant, with, Default, Key, KeyRule, Kind};
 use crate::config::schema::{Structure, Variant};
 
@@ -44,12 +44,12 @@ const COMMAND: Structure = Structure {
 };
 
 const CHILD_COMMAND: Structure = Structure {
-    keys: &[COMMON, PROCESS, IN_CONTAINER, NETWORK],
+    keys: &[COMMON, PROCESS, IN_CONTAINER, NETWORK, SUPERVISION],
     scalar: None,
 };
 
 const BRIDGE_COMMAND: Structure = Structure {
-    keys: &[COMMON, PROCESS, IN_CONTAINER],
+    keys: &[COMMON, PROCESS, IN_CONTAINER, SUPERVISION],
     scalar: None,
 };
 
@@ -181,6 +181,62 @@ const NETWORK: &[Key] = &[optional(
     }),
     "A network namespace of its own.",
 )];
+
+/// What a group does about a child.
+const SUPERVISION: &[Key] = &[
+    strings(
+        "after",
+        "Children of the group that have to be ready before this one starts.",
+    ),
+    optional(
+        "ready",
+        Kind::Structure(&READY),
+        "How to tell that the child is ready; without it, it is as soon as it runs.",
+    ),
+    with(
+        "restart",
+        Kind::Choice(&["never", "on_failure", "always"]),
+        Default::Tag("never"),
+        "Whether the child is started again when it has ended.",
+    ),
+];
+
+/// Exactly one of the first three has to be there, see `config::children`.
+const READY: Structure = Structure {
+    keys: &[&[
+        optional(
+            "tcp",
+            Kind::Text,
+            "PORT or ADDRESS:PORT that accepts connections, seen from inside the child's network.",
+        ),
+        optional(
+            "file",
+            ABSOLUTE,
+            "Path that exists, seen from inside the container.",
+        ),
+        optional(
+            "command",
+            Kind::ShellOrCommand,
+            "Program that ends with status 0, run inside the container.",
+        ),
+        with(
+            "timeout",
+            Kind::Duration {
+                min: 1,
+                max: 86_400_000,
+            },
+            Default::Number(60_000),
+            "Time after which a child that is not ready has failed.",
+        ),
+        with(
+            "interval",
+            Kind::Duration { min: 10, max: 60_000 },
+            Default::Number(250),
+            "Longest pause between two attempts; the first pauses are shorter.",
+        ),
+    ]],
+    scalar: None,
+};
 
 const PORT: Kind = Kind::Number { min: 1, max: 65535 };
 

@@ -79,6 +79,7 @@ mod tests {
             Kind::Bool => "true".into(),
             Kind::Number { max, .. } => max.to_string(),
             Kind::Digits => u64::MAX.to_string(),
+            Kind::Duration { max, .. } => format!("{max}ms"),
             Kind::Path(PathRule::Relative) => "a/b".into(),
             Kind::Path(_) | Kind::PathDefault(_) => "/a/b".into(),
             Kind::IdRange => "0-4294967294".into(),

@@ -8,17 +8,47 @@ use libc::{SIGCONT, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN};
 const GRACE: Duration = Duration::from_secs(2);
 
 fn group(mode: SuperviseMode, names: &[&str]) -> (Group, Instant) {
+    let rules: Vec<(&str, Rules)> = names.iter().map(|n| (*n, Rules::default())).collect();
+    let (g, t, actions) = begun(mode, &rules);
+    assert_eq!(
+        actions.iter().filter(|a| matches!(a, Action::Start(_))).count(),
+        names.len()
+    );
+    (g, t)
+}
+
+/// A group whose children that may start have started, as processes 100, 101, …; and the actions so far.
+fn begun(mode: SuperviseMode, rules: &[(&str, Rules)]) -> (Group, Instant, Vec<Action>) {
     let mut g = Group::new(Policy::Supervise { mode, grace: GRACE });
-    for (n, name) in names.iter().enumerate() {
-        g.add(name, 100 + n as i32);
+    for (name, rules) in rules {
+        g.add(name, rules.clone());
     }
-    (g, Instant::now())
+    let now = Instant::now();
+    let actions = run(&mut g, Event::Begin, now);
+    (g, now, actions)
+}
+
+/// One event and all the starts that follow from it; all actions.
+fn run(g: &mut Group, event: Event, now: Instant) -> Vec<Action> {
+    let mut all = g.step(event, now, true);
+    let mut next = 0;
+    while let Some(action) = all.get(next).cloned() {
+        next += 1;
+        if let Action::Start(child) = action {
+            if g.may_start(child) {
+                all.extend(g.step(Event::Started(child, 100 + child as i32), now, true));
+            }
+        }
+    }
+    all
 }
 
 fn single() -> (Group, Instant) {
     let mut g = Group::new(Policy::Single);
-    g.add("x", 100);
-    (g, Instant::now())
+    g.add("x", Rules::default());
+    let now = Instant::now();
+    assert_eq!(run(&mut g, Event::Begin, now), [Action::Start(0)]);
+    (g, now)
 }
 
 #[test]
@@ -42,7 +72,15 @@ fn first_end_stops_the_group_even_with_success() {
 #[test]
 fn success_only_leaves_a_group_that_waits_for_all() {
     let (mut g, t) = group(SuperviseMode::wait_all_successful, &["a", "b", "c"]);
-    assert!(g.step(Event::Ended(0, Status::Exited(0)), t, true).is_empty());
+    let actions = g.step(Event::Ended(0, Status::Exited(0)), t, true);
+    assert!(matches!(
+        &actions[..],
+        [Action::Note {
+            child: 0,
+            detail: true,
+            ..
+        }]
+    ));
     let actions = g.step(Event::Ended(1, Status::Exited(200)), t, true);
     assert_eq!(
         actions[0],
@@ -157,7 +195,7 @@ fn second_reader_waits_for_the_first() {
     g.step(Event::Stopped(0, SIGTTIN), t, true);
     assert!(g.step(Event::Stopped(1, SIGTTIN), t, false).is_empty());
     assert_eq!(
-        g.step(Event::Ended(0, Status::Exited(0)), t, false),
+        g.step(Event::Ended(0, Status::Exited(0)), t, false)[..2],
         [Action::TakeTerminal, Action::GiveTerminal(1)]
     );
 }
@@ -168,53 +206,5 @@ fn stopping_one_service_by_hand_does_not_stop_the_group() {
     assert!(g.step(Event::Stopped(1, libc::SIGSTOP), t, true).is_empty());
 }
 
-fn events() -> impl Strategy<Value = Event> {
-    let signal = prop_oneof![
-        Just(SIGINT),
-        Just(SIGTERM),
-        Just(SIGTSTP),
-        Just(SIGCONT),
-        Just(SIGTTIN)
-    ];
-    prop_oneof![
-        signal.clone().prop_map(Event::Signal),
-        (0usize..3, signal.clone()).prop_map(|(c, s)| Event::Stopped(c, s)),
-        (0usize..3, 0u8..3).prop_map(|(c, code)| Event::Ended(c, Status::Exited(code))),
-        Just(Event::Deadline),
-    ]
-}
-
-proptest! {
-    /// Whatever happens: the dead get no signals, a shutdown always has a deadline or has killed, and the
-    /// terminal is ours when all have ended.
-    #[test]
-    fn any_history_keeps_the_rules(history in proptest::collection::vec((events(), any::<bool>()), 0..40)) {
-        let (mut g, mut now) = group(SuperviseMode::stop_on_failure, &["a", "b", "c"]);
-        let mut dead = [false; 3];
-        let mut given = false;
-        let mut killed = false;
-        for (event, foreground) in history {
-            if let Event::Ended(c, _) | Event::Stopped(c, _) = event {
-                if dead[c] {
-                    continue;
-                }
-            }
-            if let Event::Ended(c, _) = event {
-                dead[c] = true;
-            }
-            now += Duration::from_secs(1);
-            for action in g.step(event, now, foreground) {
-                match action {
-                    Action::Signal(c, s) => { prop_assert!(!dead[c]); killed |= s == SIGKILL; }
-                    Action::GiveTerminal(c) => { prop_assert!(!dead[c]); given = true; }
-                    Action::TakeTerminal => given = false,
-                    _ => {}
-                }
-            }
-            let alive = dead.iter().any(|d| !d);
-            prop_assert!(!(g.is_stopping() && alive) || g.deadline().is_some() || killed);
-            prop_assert_eq!(g.result().is_some(), !alive);
-            prop_assert!(alive || !given);
-        }
-    }
-}
+mod histories;
+mod life;

@@ -1,4 +1,4 @@
-//! Durations as in `--at-least`: `10days`, `2h 30m`, `0s`.
+//! Durations as people write them: `10days`, `2h 30m`, `250ms`, `0s`.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn seconds(unit: &str) -> Option<f64> {
 }
 
 /// Reads a duration: numbers with units, spaces allowed between and within. Errors name the part that is wrong.
-pub fn parse_age(text: &str) -> Result<Duration, String> {
+pub fn parse(text: &str) -> Result<Duration, String> {
     let bad = |why: String| format!("bad duration {text:?}: {why}; write for example 10days or \"2h 30m\"");
     let mut total = Duration::ZERO;
     let mut rest = text.trim();
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn documented_forms() {
-        let secs = |text| parse_age(text).unwrap().as_secs();
+        let secs = |text| parse(text).unwrap().as_secs();
         assert_eq!(secs("10days"), 864_000);
         assert_eq!(secs("2h 30m"), 9000);
         assert_eq!(secs("2h30m"), 9000);
@@ -76,16 +76,16 @@ mod tests {
             "99999999999d",
             "1h,2m",
         ] {
-            let e = parse_age(bad).unwrap_err();
+            let e = parse(bad).unwrap_err();
             assert!(e.contains("bad duration"), "{bad}: {e}");
         }
-        assert!(parse_age("5parsecs").unwrap_err().contains("\"parsecs\""));
+        assert!(parse("5parsecs").unwrap_err().contains("\"parsecs\""));
     }
 
     proptest! {
         #[test]
         fn never_panics(text in ".{0,40}") {
-            let _ = parse_age(&text);
+            let _ = parse(&text);
         }
     }
 }
