@@ -44,6 +44,13 @@ pub struct Layers {
     pub records: Vec<String>,
 }
 
+impl Layers {
+    /// Names of everything that the image is made of.
+    pub fn keys(self) -> impl Iterator<Item = String> {
+        self.stack.into_iter().map(|id| id.key).chain(self.records)
+    }
+}
+
 /// Writes the list of layers.
 pub(super) fn write_layers(dir: &Path, stack: &[Id], records: &[String]) -> io::Result<()> {
     let layers = Layers {

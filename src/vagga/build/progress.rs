@@ -137,7 +137,7 @@ fn terminal_width() -> usize {
 }
 
 /// A number of bytes for people, powers of 1000.
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut value = bytes as f64;
     let mut unit = 0;

@@ -100,7 +100,7 @@ impl Stack {
             };
             self.below = below;
             self.done = done;
-            for key in self.chain.steps.iter().take(done + 1) {
+            for key in self.chain.steps.iter().take(done + 1).rev() {
                 self.store.touch(key.as_str());
             }
             return Some(state);
@@ -112,7 +112,8 @@ impl Stack {
     fn open(&self, ids: &[Id]) -> Option<Vec<(Id, Root)>> {
         let opened = ids.iter().map(|id| Some((id.clone(), self.store.intact(id)?)));
         let all: Vec<_> = opened.collect::<Option<_>>()?;
-        ids.iter().for_each(|id| self.store.touch(&id.key));
+        // The lowest one last: a layer is of no use longer than what it lies upon.
+        ids.iter().rev().for_each(|id| self.store.touch(&id.key));
         Some(all)
     }
 
@@ -232,16 +233,28 @@ impl Stack {
                     .extend(ids.into_iter().next_back().map(|id| (id, root)));
             }
             // Another build was faster: its layer is the one that later builds will find.
-            false => {
-                self.below = self
-                    .open(&ids)
-                    .ok_or_else(|| io::Error::other("a layer vanished while it was used"))?;
-            }
+            false => self.change_to(&ids)?,
         }
         match self.below.len() > MAX_LAYERS {
             true => self.merge(),
             false => Ok(()),
         }
+    }
+
+    /// Lies on these layers from now on; those it lay on before need not be looked at again.
+    fn change_to(&mut self, ids: &[Id]) -> io::Result<()> {
+        let mut before = std::mem::take(&mut self.below);
+        for id in ids {
+            let root = match before.iter().position(|(known, _)| known == id) {
+                Some(at) => before.swap_remove(at).1,
+                None => self
+                    .store
+                    .intact(id)
+                    .ok_or_else(|| io::Error::other("a layer vanished while it was used"))?,
+            };
+            self.below.push((id.clone(), root));
+        }
+        Ok(())
     }
 
     /// Makes all layers one.

@@ -10,15 +10,18 @@
 mod cache;
 mod current;
 mod everything;
+mod layers;
 mod remove;
 mod select;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::failure::{exit, Failure};
+use super::layers::Rule;
 use super::project::Project;
 use super::storage::Storage;
 
@@ -48,6 +51,8 @@ pub enum Action {
     UnusedVolumes,
     /// `--cache`: packages and downloads in the cache that were not used for the age given, or for 30 days.
     Cache,
+    /// `--layers`: layers of builds that no image is made of; with an age or a size, those beyond it.
+    Layers,
     /// `--everything`: the project's storage and `.vagga`.
     Everything,
 }
@@ -57,8 +62,10 @@ pub enum Action {
 pub struct Actions {
     /// What to do, in this order; the first failure ends it.
     pub actions: Vec<Action>,
-    /// `--at-least`, belongs to [`Action::Unused`] and [`Action::Cache`].
+    /// `--at-least`, belongs to [`Action::Unused`], [`Action::Layers`] and [`Action::Cache`].
     pub at_least: Option<Duration>,
+    /// `--max-size` in bytes, belongs to [`Action::Layers`].
+    pub max_size: Option<u64>,
     /// For all projects of the storage directory.
     pub global: bool,
     /// Only print.
@@ -71,13 +78,16 @@ impl Actions {
         let usage = |text: &str| Err(Failure::new(exit::USAGE, format!("_clean: {text}")));
         if self.actions.is_empty() {
             return usage(
-                "at least one of --tmp, --old, --unused, --transient, --volumes, --unused-volumes, --cache, \
-                 --everything is required",
+                "at least one of --tmp, --old, --unused, --transient, --volumes, --unused-volumes, --layers, \
+                 --cache, --everything is required",
             );
         }
-        let has_age = |action: &Action| matches!(action, Action::Unused | Action::Cache);
+        let has_age = |action: &Action| matches!(action, Action::Unused | Action::Layers | Action::Cache);
         if self.at_least.is_some() && !self.actions.iter().any(has_age) {
-            return usage("--at-least works only with --unused and --cache");
+            return usage("--at-least works only with --unused, --layers and --cache");
+        }
+        if self.max_size.is_some() && !self.actions.contains(&Action::Layers) {
+            return usage("--max-size works only with --layers");
         }
         let supported = |action: &Action| match action {
             Action::Everything => true,
@@ -92,6 +102,15 @@ impl Actions {
             .with_hint("run the other actions in each project"));
         }
         Ok(())
+    }
+
+    /// What `--layers` removes.
+    fn layers(&self) -> Rule {
+        Rule {
+            needed: self.at_least.is_some() || self.max_size.is_some(),
+            at_least: self.at_least,
+            max_size: self.max_size,
+        }
     }
 }
 
@@ -113,7 +132,7 @@ pub fn clean(project: &Project, actions: &Actions) -> Result<(), Failure> {
                     cache::remove(dir, actions.at_least.unwrap_or(cache::AGE), &remover)?;
                 }
             }
-            (_, Some(storage)) => clean_project(project, storage, *action, actions.at_least, &remover)?,
+            (_, Some(storage)) => clean_project(project, storage, *action, actions, &remover)?,
             (Action::Everything, None) => {
                 everything::remove_vagga_dir(&project.root.join(".vagga"), &remover)?;
             }
@@ -143,29 +162,31 @@ fn clean_project(
     project: &Project,
     storage: &Storage,
     action: Action,
-    at_least: Option<Duration>,
+    actions: &Actions,
     remover: &Remover,
 ) -> Result<(), Failure> {
+    let at_least = actions.at_least;
     let roots = storage.roots();
     let volumes = storage.base.join(".volumes");
     let chosen = match action {
         Action::Everything => return everything::remove_project(storage, remover),
         // Belongs to no project.
         Action::Cache => return Ok(()),
-        Action::Tmp => select::temporary(&list(&roots)?),
+        Action::Layers => return layers::remove(storage, actions.layers(), &BTreeSet::new(), remover),
+        Action::Tmp => {
+            layers::remove_temporary(storage, remover)?;
+            select::temporary(&list(&roots)?)
+        }
         Action::Old => {
             let linked = current::linked(storage).map_err(|e| failed(&storage.vagga_dir, &e))?;
             select::old(&list(&roots)?, &linked)
         }
         Action::Unused => match at_least {
             Some(age) => aged(&roots, age)?,
-            None => {
-                let images = list(&roots)?;
-                if images.is_empty() {
-                    return Ok(());
-                }
-                select::unused(&images, &current::versions(project, storage))
-            }
+            None => match list(&roots)? {
+                images if images.is_empty() => Vec::new(),
+                images => select::unused(&images, &current::versions(project, storage)),
+            },
         },
         Action::Transient => {
             select::transient(&list(&storage.base.join(".transient"))?, &current::is_running)
@@ -176,7 +197,33 @@ fn clean_project(
             select::volumes(&list(&volumes)?, &|name| mentioned.contains(name))
         }
     };
-    remover.remove(storage, chosen)
+    match action {
+        Action::Unused => remove_unused(storage, chosen, at_least, remover),
+        _ => remover.remove(storage, chosen),
+    }
+}
+
+/// Removes images, and the layers that then belong to none.
+fn remove_unused(
+    storage: &Storage,
+    images: Vec<Candidate>,
+    at_least: Option<Duration>,
+    remover: &Remover,
+) -> Result<(), Failure> {
+    let names = images
+        .iter()
+        .filter_map(|image| Some(image.path.file_name()?.to_string_lossy().into_owned()));
+    // What is in use stays after all; a dry run removes nothing, and should say what would go with the images.
+    let without = match remover.dry_run {
+        true => names.collect(),
+        false => BTreeSet::new(),
+    };
+    remover.remove(storage, images)?;
+    let rule = Rule {
+        at_least,
+        ..Rule::default()
+    };
+    layers::remove(storage, rule, &without, remover)
 }
 
 /// Versions in `roots` not used for `age`.
@@ -201,7 +248,7 @@ fn clean_all_projects(project: &Project, actions: &Actions, remover: &Remover) -
             (_, Some(age)) => {
                 for base in everything::projects(storage_dir)? {
                     let chosen = aged(&base.join(".roots"), age)?;
-                    remover.remove(&foreign_storage(base), chosen)?;
+                    remove_unused(&foreign_storage(base), chosen, Some(age), remover)?;
                 }
             }
             (_, None) => {}

@@ -19,6 +19,7 @@ use crate::vagga::clean::{self, Action, Actions};
 use crate::vagga::doctor;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids;
+use crate::vagga::layers;
 use crate::vagga::project::Project;
 use crate::vagga::storage::Storage;
 use crate::vagga::version;
@@ -113,6 +114,11 @@ fn in_project(
             run::in_container(project, &globals, first, parsed.has(Key::Writable), argv)
         }
         Job::VersionHash => version_hash(project, first, parsed),
+        Job::Layers => list_layers(
+            project,
+            parsed.positionals.first().map(String::as_str),
+            parsed.has(Key::Json),
+        ),
         Job::Clean => {
             let actions = clean_actions(builtin, parsed)?;
             clean::clean(project, &actions).map(|()| 0)
@@ -168,6 +174,11 @@ fn clean_actions(builtin: &BuiltIn, parsed: &Parsed) -> Result<Actions, Failure>
             Key::Volumes => Action::Volumes,
             Key::UnusedVolumes => Action::UnusedVolumes,
             Key::Cache => Action::Cache,
+            Key::Layers => Action::Layers,
+            Key::MaxSize => {
+                actions.max_size = Some(bytes(builtin, value.as_deref().unwrap_or_default())?);
+                continue;
+            }
             Key::Everything => Action::Everything,
             Key::AtLeast => {
                 let text = value.as_deref().unwrap_or_default();
@@ -198,7 +209,43 @@ fn clean_actions(builtin: &BuiltIn, parsed: &Parsed) -> Result<Actions, Failure>
 }
 
 fn is_action(key: Key) -> bool {
-    !matches!(key, Key::AtLeast | Key::Global | Key::DryRun)
+    !matches!(key, Key::AtLeast | Key::MaxSize | Key::Global | Key::DryRun)
+}
+
+/// A size with a unit, `10G` or `500Mi`.
+fn bytes(builtin: &BuiltIn, text: &str) -> Result<u64, Failure> {
+    let number = crate::config::number::parse(text);
+    number
+        .and_then(|n| u64::try_from(n).map_err(|_| "it is negative"))
+        .map_err(|why| {
+            wrong(
+                builtin,
+                &format!("Bad value {text:?}: {why}; write for example 10G"),
+            )
+        })
+}
+
+/// `_layers [CONTAINER]`
+fn list_layers(project: &Project, container: Option<&str>, json: bool) -> Result<u8, Failure> {
+    if let Some(name) = container {
+        names::check_container(&project.config, name)?;
+    }
+    let storage = Storage::open(project)?;
+    let fail = |e: io::Error| Failure::new(exit::LAUNCHER, format!("Can't list {:?}: {e}", storage.layers()));
+    let mut all = layers::inventory(&storage, &Default::default()).map_err(fail)?;
+    all.retain(|kept| {
+        container.is_none_or(|name| {
+            let of_image = |image: &String| image.rsplit_once('.').is_some_and(|(of, _)| of == name);
+            kept.container == name || kept.images.iter().any(of_image)
+        })
+    });
+    match json {
+        true => {
+            let text = serde_json::to_string_pretty(&all).map_err(|e| fail(e.into()))?;
+            output::out(&(text + "\n"))
+        }
+        false => output::out(&layers::listing(&all)),
+    }
 }
 
 fn version_hash(project: &Project, container: &str, parsed: &Parsed) -> Result<u8, Failure> {

@@ -87,6 +87,20 @@ const CLEAN: &[Flag] = &[
         "Remove persistent volumes that nothing in the configuration mentions",
     ),
     Flag::new(
+        Key::Layers,
+        &["--layers"],
+        "Remove layers of builds that no image is made of; with --at-least or --max-size: those beyond it",
+    ),
+    Flag {
+        repeat: false,
+        ..Flag::new(
+            Key::MaxSize,
+            &["--max-size"],
+            "With --layers: remove the least recently used ones until the others have this size, e.g. 10G",
+        )
+        .takes("SIZE")
+    },
+    Flag::new(
         Key::Cache,
         &["--cache"],
         "Remove packages and downloads that were not used for long from the cache",
@@ -291,6 +305,19 @@ pub const ALL: &[BuiltIn] = &[
         job: Job::DumpConfig,
         about: "Print the merged configuration as JSON",
         flags: &[Flag::new(Key::Pretty, &["--pretty"], "Indent the output")],
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_layers",
+        job: Job::Layers,
+        about: "List the layers that builds keep: why, how large, when used",
+        flags: &[Flag::new(Key::Json, &["--json"], "Print them as JSON")],
+        positionals: &[Positional {
+            arity: Arity::Optional,
+            help: "Only layers made for this container, or that its images are made of",
+            ..CONTAINER
+        }],
         offered: false,
         ..NONE
     },

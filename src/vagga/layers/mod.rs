@@ -15,12 +15,16 @@
 
 mod apply;
 mod content;
+mod inventory;
 mod key;
+mod listing;
 mod marker;
 mod store;
 
 pub use apply::{apply, method};
 pub use content::Content;
+pub use inventory::{chosen, inventory, Kept, Rule};
 pub use key::{merged, Chain, Context, Key};
+pub use listing::listing;
 pub use marker::{Id, Marker};
 pub use store::{keys, load, Draft, Store, DIFF, MARKER};

@@ -114,7 +114,7 @@ impl Store {
     /// Makes the directory `part` of a draft a layer: with the marker written, it is renamed in one step.
     ///
     /// A layer of the same name that was there first stays, and its marker is returned, unless `anew` or it is not
-    /// what its marker says: then it makes room.
+    /// what its marker says: then it makes room. What lies below the new one is not looked at again.
     pub fn commit(&self, draft: &Draft, part: &str, marker: &Marker, anew: bool) -> io::Result<Marker> {
         let text = serde_json::to_vec(marker).map_err(io::Error::other)?;
         let from = draft.name.join(part);
@@ -124,7 +124,9 @@ impl Store {
             Err(e) if is_taken(&e) => {}
             done => return done.map(|()| marker.clone()),
         }
-        let first = self.load(&marker.key).filter(|first| !anew && self.stands(first));
+        let known = |id: &Id| marker.below.contains(id) || self.intact(id).is_some();
+        let first = self.load(&marker.key);
+        let first = first.filter(|first| !anew && first.stack().iter().all(known));
         if let Some(first) = first {
             return Ok(first);
         }
@@ -132,16 +134,6 @@ impl Store {
         self.free_name(|name| self.root.rename_new(to, name))?;
         self.root.rename(&from, to)?;
         Ok(marker.clone())
-    }
-
-    /// True when everything that the marker names is there.
-    pub fn stands(&self, marker: &Marker) -> bool {
-        marker.stack().iter().all(|id| self.intact(id).is_some())
-    }
-
-    /// Names of all layers.
-    pub fn keys(&self) -> io::Result<Vec<Key>> {
-        keys(&self.root)
     }
 
     fn free_name(&self, mut take: impl FnMut(&Path) -> io::Result<()>) -> io::Result<PathBuf> {
@@ -238,14 +230,14 @@ mod tests {
         assert_ne!(one.dir, two.dir);
         let first = store.commit(&one, "1", &part(&one, "one"), false).unwrap();
         assert_eq!(store.load(KEY), Some(first.clone()));
+        let id = first.stack().remove(0);
         let other = part(&two, "other");
         assert_eq!(store.commit(&two, "1", &other, false).unwrap(), first);
-        assert!(store.stands(&first));
+        assert!(store.intact(&id).is_some());
         fs::write(t.0.join(KEY).join("diff/f"), "edited").unwrap();
-        assert!(!store.stands(&first));
+        assert!(store.intact(&id).is_none());
         assert_eq!(store.commit(&two, "1", &other, false).unwrap(), other);
         assert_eq!(fs::read_to_string(t.0.join(KEY).join("diff/f")).unwrap(), "other");
-        let id = first.stack().remove(0);
         assert!(store.intact(&id).is_none(), "another layer of the same name");
     }
 
