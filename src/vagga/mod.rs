@@ -13,6 +13,7 @@ pub mod fetch;
 pub mod ids;
 pub mod layers;
 pub mod log;
+pub mod oci;
 pub mod project;
 pub mod run;
 pub mod selection;

@@ -12,6 +12,7 @@ mod sparse;
 mod tar;
 #[cfg(test)]
 mod tests;
+mod whiteouts;
 mod writer;
 mod zip;
 
@@ -20,6 +21,7 @@ pub use compression::decompress;
 pub use guard::Guard;
 pub use options::{Options, Owners, Package};
 pub use tar::{unpack_tar, unpack_tar_with};
+pub use whiteouts::Whiteouts;
 pub use writer::{Meta, Writer};
 pub use zip::unpack_zip;
 

@@ -25,6 +25,9 @@ pub struct Options {
     pub skip: Vec<PathBuf>,
     /// The archive is a Debian package.
     pub package: Option<Package>,
+    /// The archive is a layer over what is there: it replaces directories by other things and the other way round, says
+    /// what mode and owner directories have, and its whiteouts are no files.
+    pub layer: bool,
 }
 
 impl Default for Options {
@@ -34,6 +37,7 @@ impl Default for Options {
             subdir: PathBuf::new(),
             skip: Vec::new(),
             package: None,
+            layer: false,
         }
     }
 }

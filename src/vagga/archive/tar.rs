@@ -11,7 +11,7 @@ use ::tar::{Archive, Entry, EntryType, Header};
 use super::clerk::{Clerk, Everywhere, Seen, What};
 use super::guard::Guard;
 use super::sparse::{Expanded, Sparse, SparseRecords};
-use super::writer::{Meta, Writer};
+use super::writer::{normalize, Meta, Writer};
 use super::{ArchiveError, Summary};
 
 /// Bytes of a header, and unit of everything in an archive.
@@ -28,20 +28,38 @@ pub fn unpack_tar(stream: impl Read, writer: Writer) -> Result<Summary, ArchiveE
 
 /// The same, entry by entry as `clerk` decides.
 pub fn unpack_tar_with(
-    mut stream: impl Read,
+    stream: impl Read,
     mut writer: Writer,
     clerk: &mut dyn Clerk,
 ) -> Result<Summary, ArchiveError> {
-    let mut first = Vec::with_capacity(BLOCK);
-    (&mut stream).take(BLOCK as u64).read_to_end(&mut first)?;
-    check_header(&first)?;
-    let mut archive = Archive::new(Guard::new(Cursor::new(first).chain(stream)));
+    let mut archive = open(stream)?;
     for entry in archive.entries()? {
         one(entry?, &mut writer, clerk)?;
     }
     // What follows the end marker is read, so that the checksum of the compressed stream is verified.
     io::copy(&mut archive.into_inner(), &mut io::sink())?;
     writer.finish()
+}
+
+/// Calls `see` with every name of the archive, without its leading `/` and `./`.
+///
+/// Errors: broken archives, names with `..`, and what `see` answers.
+pub fn names(
+    stream: impl Read,
+    mut see: impl FnMut(&Path) -> Result<(), ArchiveError>,
+) -> Result<(), ArchiveError> {
+    for entry in open(stream)?.entries()? {
+        see(&normalize(&path(entry?.path_bytes()))?)?;
+    }
+    Ok(())
+}
+
+/// Checks the first header and puts the guard in front of the reader.
+fn open<R: Read>(mut stream: R) -> Result<Archive<impl Read>, ArchiveError> {
+    let mut first = Vec::with_capacity(BLOCK);
+    (&mut stream).take(BLOCK as u64).read_to_end(&mut first)?;
+    check_header(&first)?;
+    Ok(Archive::new(Guard::new(Cursor::new(first).chain(stream))))
 }
 
 /// Refuses what is no tar archive by the checksum of its first header. Nothing at all is an empty archive.

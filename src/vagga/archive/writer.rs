@@ -10,9 +10,11 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::content::{self, CHUNK};
+use super::whiteouts::is_whiteout;
 use super::{ArchiveError, Options, Owners, Summary};
 use crate::sys::at::fstat;
 use crate::sys::fs::{Kind, Time};
+use crate::sys::mount::clone_tree;
 use crate::sys::path::Root;
 
 /// Most names kept in [`Summary::top`].
@@ -79,7 +81,7 @@ impl<'a> Writer<'a> {
     pub fn new(root: &Root, path: &Path, options: &'a Options) -> Result<Writer<'a>, ArchiveError> {
         let open = || -> io::Result<Root> {
             root.mkdir_all(path, 0o755)?;
-            root.sub(path)
+            without_mounts(&root.sub(path)?)
         };
         Ok(Writer {
             dest: open().map_err(|e| ArchiveError::io(path, &e))?,
@@ -123,6 +125,9 @@ impl<'a> Writer<'a> {
             let conffile = package.conffiles.contains(&path);
             return Ok(Some(if conffile { with_suffix(&path) } else { path }));
         }
+        if self.options.layer && is_whiteout(&path) {
+            return Ok(None);
+        }
         if self.options.skip.iter().any(|skip| path.starts_with(skip)) {
             return Ok(None);
         }
@@ -134,6 +139,10 @@ impl<'a> Writer<'a> {
 
     fn count(&mut self, path: &Path) {
         self.summary.entries += 1;
+        if self.options.layer && self.parent.as_ref().is_some_and(|p| p.path.starts_with(path)) {
+            // It may be replaced now.
+            self.parent = None;
+        }
         if let Some(Component::Normal(first)) = path.components().next() {
             if self.top.len() < TOP && !self.top.contains(first) {
                 self.top.insert(first.to_owned());
@@ -211,11 +220,14 @@ impl<'a> Writer<'a> {
 
     /// Sees to it that a name which is taken is a directory; true when it was none before.
     fn existing_dir(&mut self, path: &Path, meta: Meta) -> io::Result<bool> {
+        let layer = self.options.layer;
         let (parent, name) = self.parent_of(path)?;
         let is_dir = match parent.root.lstat(name)?.kind() {
+            // A layer says what becomes of the directories below it.
+            Kind::Dir if layer => return Ok(true),
             Kind::Dir => true,
             // The link may lead above its own directory.
-            Kind::Symlink => self.dest.stat(path).is_ok_and(|stat| stat.kind() == Kind::Dir),
+            Kind::Symlink if !layer => self.dest.stat(path).is_ok_and(|stat| stat.kind() == Kind::Dir),
             _ => false,
         };
         if !is_dir {
@@ -240,12 +252,12 @@ impl<'a> Writer<'a> {
     }
 
     fn try_file(&mut self, path: &Path, meta: Meta, size: u64, data: &mut dyn Read) -> io::Result<()> {
-        let owners = self.options.owners;
+        let (owners, layer) = (self.options.owners, self.options.layer);
         let mut buffer = std::mem::take(&mut self.buffer);
         let result = (|| {
             let (parent, name) = self.parent_of(path)?;
             let root = &parent.root;
-            let mut file = replacing(root, name, || root.create_new(name, 0o600))?;
+            let mut file = replacing(root, name, layer, || root.create_new(name, 0o600))?;
             content::copy(data, &mut file, size, &mut buffer)?;
             parent.set_owner(owners, meta.owner, |uid, gid| fchown(&file, Some(uid), Some(gid)))?;
             file.set_permissions(Permissions::from_mode(meta.mode & 0o7777))?;
@@ -267,12 +279,13 @@ impl<'a> Writer<'a> {
 
     fn try_symlink(&mut self, path: &Path, target: &Path, meta: Meta) -> io::Result<()> {
         let (owners, in_package) = (self.options.owners, self.options.package.is_some());
+        let layer = self.options.layer;
         let (parent, name) = self.parent_of(path)?;
         let root = &parent.root;
         if in_package && root.lstat(name).is_ok_and(|there| there.kind() == Kind::Dir) {
             return Ok(());
         }
-        replacing(root, name, || root.symlink(target, name))?;
+        replacing(root, name, layer, || root.symlink(target, name))?;
         parent.set_owner(owners, meta.owner, |uid, gid| root.chown(name, uid, gid))?;
         match meta.mtime.map(|sec| Time { sec, nsec: 0 }) {
             Some(time) => root.set_times(name, time, time),
@@ -314,11 +327,11 @@ impl<'a> Writer<'a> {
     pub fn fifo(&mut self, path: &Path, meta: Meta) -> Result<(), ArchiveError> {
         self.count(path);
         self.refuse_in_package(path)?;
-        let owners = self.options.owners;
+        let (owners, layer) = (self.options.owners, self.options.layer);
         let mut make = || -> io::Result<()> {
             let (parent, name) = self.parent_of(path)?;
             let root = &parent.root;
-            replacing(root, name, || {
+            replacing(root, name, layer, || {
                 root.mknod(name, libc::S_IFIFO | (meta.mode & 0o777), 0)
             })?;
             parent.set_owner(owners, meta.owner, |uid, gid| root.chown(name, uid, gid))?;
@@ -354,13 +367,18 @@ impl<'a> Writer<'a> {
         }
         for (path, target) in std::mem::take(&mut self.hard_links) {
             let dest = self.dest.try_clone()?;
+            let layer = self.options.layer;
             let mut make = || -> io::Result<()> {
                 if path == target {
                     return Ok(());
                 }
                 dest.lstat(&target)?;
                 let (parent, name) = self.parent_of(&path)?;
-                match parent.root.unlink(name) {
+                let removed = match layer {
+                    true => parent.root.remove_all(name),
+                    false => parent.root.unlink(name),
+                };
+                match removed {
                     Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
                     _ => dest.hard_link(&target, &path),
                 }
@@ -403,11 +421,31 @@ fn with_suffix(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Does `make`; when the name is taken by anything but a non-empty directory, removes that and does it again.
-fn replacing<T>(parent: &Root, name: &OsStr, make: impl Fn() -> io::Result<T>) -> io::Result<T> {
+/// The directory without what is mounted below it, where the kernel can show it so (Linux 5.2): nothing that is written
+/// through it ends in the project or in a cache.
+pub(super) fn without_mounts(dir: &Root) -> io::Result<Root> {
+    match clone_tree(dir.as_fd(), false) {
+        Ok(Some(fd)) => Ok(Root::from_fd(fd, dir.path().to_owned())),
+        // Mounts that came from outside of our user namespace cannot be taken away (EINVAL).
+        Ok(None) => dir.try_clone(),
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => dir.try_clone(),
+        Err(e) => Err(e),
+    }
+}
+
+/// Does `make`; when the name is taken by anything but a non-empty directory, removes that and does it again. `whole`:
+/// directories are removed with what is in them.
+fn replacing<T>(
+    parent: &Root,
+    name: &OsStr,
+    whole: bool,
+    make: impl Fn() -> io::Result<T>,
+) -> io::Result<T> {
     match make() {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-            if parent.lstat(name)?.kind() == Kind::Dir {
+            if whole {
+                parent.remove_all(name)?;
+            } else if parent.lstat(name)?.kind() == Kind::Dir {
                 parent
                     .rmdir(name)
                     .map_err(|_| io::Error::other("a directory of that name exists"))?;

@@ -32,6 +32,28 @@ pub struct Client {
     routes: Routes,
     /// False when this host has no certificates to verify servers with.
     trusts: bool,
+    /// Credentials, for one server only.
+    credentials: Option<Credentials>,
+}
+
+/// What a server wants to see before it answers.
+#[derive(Debug, Clone)]
+struct Credentials {
+    /// Scheme and host with port, in lower case.
+    origin: String,
+    /// Value of the header `Authorization`.
+    value: String,
+}
+
+/// A small document.
+#[derive(Debug)]
+pub struct Document {
+    /// Status of the answer.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Vec<u8>,
 }
 
 /// A finished transfer.
@@ -67,8 +89,61 @@ impl Client {
         let certificates = trust::certificates();
         Client {
             trusts: !certificates.is_empty(),
+            credentials: None,
             routes: Routes::new(proxies, &RootCerts::new_with_certs(&certificates)),
         }
+    }
+
+    /// The same connections; `value` is sent as `Authorization` to the server of `url`, and to no other that a redirect
+    /// may lead to.
+    pub fn authorized(&self, url: &str, value: Option<String>) -> Client {
+        let credentials = value.map(|value| Credentials {
+            origin: origin(url),
+            value,
+        });
+        Client {
+            credentials,
+            ..self.clone()
+        }
+    }
+
+    /// Fetches a small document whatever its status is; `accept` are media types.
+    ///
+    /// Errors: one line naming the URL; more than `limit` bytes are one.
+    pub fn document(&self, url: &str, accept: &str, limit: u64) -> Result<Document, FetchError> {
+        let headers = [("Accept", accept.to_owned())];
+        let mut attempt = 1;
+        loop {
+            match self.try_document(url, &headers, limit) {
+                Err(Trouble::Passing(why)) if attempt < ATTEMPTS => {
+                    log::info!("{url}: {why}; trying again");
+                    thread::sleep(Duration::from_millis(200 << attempt));
+                    attempt += 1;
+                }
+                Err(Trouble::Passing(why) | Trouble::Final(why)) => return Err(failed(url, &why)),
+                Ok(document) => return Ok(document),
+            }
+        }
+    }
+
+    fn try_document(&self, url: &str, headers: &[(&str, String)], limit: u64) -> Result<Document, Trouble> {
+        let mut response = self.answer(url, headers)?;
+        if matches!(response.status().as_u16(), 408 | 425 | 429 | 500..=599) {
+            check_status(response.status())?;
+        }
+        let mut body = Vec::new();
+        let mut reader = response.body_mut().as_reader().take(limit + 1);
+        reader
+            .read_to_end(&mut body)
+            .map_err(|e| Trouble::Passing(stopped(body.len() as u64, None, &e.to_string())))?;
+        if body.len() as u64 > limit {
+            return Err(Trouble::Final(too_large(Some(limit))));
+        }
+        Ok(Document {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body,
+        })
     }
 
     /// Fetches `url` into `part`. With `resume`, what `part` holds from an earlier call is kept and continued: only
@@ -169,6 +244,9 @@ impl Client {
             for (name, value) in headers {
                 request = request.header(*name, value);
             }
+            if let Some(known) = self.credentials.as_ref().filter(|c| c.origin == origin(&here)) {
+                request = request.header("Authorization", &known.value);
+            }
             let response = request.call().map_err(|e| self.trouble(&e))?;
             let Some(location) = redirect(&response) else {
                 return Ok(response);
@@ -201,6 +279,17 @@ impl Client {
             "{text} (a certificate that is trusted here must be in the host's bundle or in SSL_CERT_FILE)"
         )
     }
+}
+
+/// Scheme, host and port of an address: what must be equal for credentials to be sent.
+fn origin(url: &str) -> String {
+    let end = url
+        .find("://")
+        .map(|at| at + 3)
+        .and_then(|at| Some(at + url.get(at..)?.find(['/', '?', '#'])?));
+    url.get(..end.unwrap_or(url.len()))
+        .unwrap_or(url)
+        .to_ascii_lowercase()
 }
 
 /// Where an answer sends us, if it does.

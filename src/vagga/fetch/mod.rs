@@ -16,7 +16,7 @@ mod tests;
 mod trust;
 
 pub use batch::{fetch_all, Wanted};
-pub use client::Client;
+pub use client::{Client, Document};
 pub use route::{Fallback, Proxies};
 pub use source::{cache_name, fetch, local_path, Request};
 pub use trust::ca_bundle;
