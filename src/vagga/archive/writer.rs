@@ -435,12 +435,7 @@ pub(super) fn without_mounts(dir: &Root) -> io::Result<Root> {
 
 /// Does `make`; when the name is taken by anything but a non-empty directory, removes that and does it again. `whole`:
 /// directories are removed with what is in them.
-fn replacing<T>(
-    parent: &Root,
-    name: &OsStr,
-    whole: bool,
-    make: impl Fn() -> io::Result<T>,
-) -> io::Result<T> {
+fn replacing<T>(parent: &Root, name: &OsStr, whole: bool, make: impl Fn() -> io::Result<T>) -> io::Result<T> {
     match make() {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
             if whole {

@@ -181,6 +181,18 @@ impl<'a> Builder<'a> {
         .map_err(|e| StepError::new(e.to_string()))
     }
 
+    /// The directory of the host that a local source (`./x`, `/volumes/NAME/x`) names, if it is one.
+    pub fn directory_at(&self, address: &str) -> Result<Option<PathBuf>, StepError> {
+        let volumes = &self.project.settings.external_volumes;
+        match fetch::local_path(address, &self.project.root, volumes) {
+            Some(path) => {
+                let path = path.map_err(|e| StepError::new(e.to_string()))?;
+                Ok(path.is_dir().then_some(path))
+            }
+            None => Ok(None),
+        }
+    }
+
     /// The host directory of a named cache, created if missing.
     pub fn cache_dir(&self, name: &Path) -> Result<PathBuf, StepError> {
         let plain = name.components().all(|c| matches!(c, Component::Normal(_)));

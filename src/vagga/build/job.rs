@@ -118,6 +118,8 @@ impl Job<'_> {
         finish::finish(b, self.config)
             .and_then(|()| b.materialise(self.dir))
             .map_err(|e| at("finishing the image failed", e))?;
+        metadata::write_environ(self.dir, &b.state.image_environ)
+            .map_err(|e| at("finishing the image failed", e.into()))?;
         timings.mark("Finish");
         self.last_use().map_err(|e| at("finishing the image failed", e))
     }

@@ -1,7 +1,8 @@
-//! Small files beside the root of an image: the id maps it was built with, its last use.
+//! Small files beside the root of an image: the id maps it was built with, variables, its layers, its last use.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -30,6 +31,33 @@ pub(super) fn same_maps(dir: &Path, ids: &IdMaps) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Name of the file with the variables of the OCI image that an image was made of.
+const ENVIRON: &str = "environ.json";
+/// Largest such file, in bytes; an OCI configuration has 4 MiB at most.
+const MAX_ENVIRON: u64 = 8 << 20;
+
+/// Writes the variables, if there are any.
+pub(super) fn write_environ(dir: &Path, environ: &BTreeMap<String, String>) -> io::Result<()> {
+    match environ.is_empty() {
+        true => Ok(()),
+        false => fs::write(
+            dir.join(ENVIRON),
+            serde_json::to_vec(environ).map_err(io::Error::other)?,
+        ),
+    }
+}
+
+/// The variables of the OCI image that an image was made of; none for most images.
+pub fn read_environ(dir: &Path) -> io::Result<BTreeMap<String, String>> {
+    let file = match fs::File::open(dir.join(ENVIRON)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        file => file?,
+    };
+    let mut text = Vec::new();
+    file.take(MAX_ENVIRON).read_to_end(&mut text)?;
+    serde_json::from_slice(&text).map_err(io::Error::other)
 }
 
 /// Name of the list of layers of an image.

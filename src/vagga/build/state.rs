@@ -1,6 +1,6 @@
 //! What steps leave behind for later steps and for the end of the build.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::distro::Distribution;
@@ -19,6 +19,8 @@ pub struct State {
     pub empty: BTreeSet<PathBuf>,
     /// Directories that must exist at the end (`!EnsureDir`), besides the standard ones.
     pub ensure: BTreeSet<PathBuf>,
+    /// Variables of the image that this one is made of (`!FromImage`), for its commands.
+    pub image_environ: BTreeMap<String, String>,
     /// The last `!PipConfig`.
     pub pip: Option<PipConfig>,
     /// Interpreters whose pip was used.

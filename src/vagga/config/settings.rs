@@ -51,6 +51,8 @@ pub struct Settings {
     pub ubuntu_mirror: Option<String>,
     /// Do not lock apt's archive directory.
     pub ubuntu_skip_locking: bool,
+    /// Registry of images whose names have no host (`!FromImage`).
+    pub image_registry: Option<String>,
     /// Mirror of `!Alpine`.
     pub alpine_mirror: Option<String>,
     /// File or directory with public keys (`*.pub`) of Alpine repositories, relative to the project.
@@ -81,6 +83,7 @@ impl Default for Settings {
             debian_mirror: None,
             ubuntu_mirror: None,
             ubuntu_skip_locking: false,
+            image_registry: None,
             alpine_mirror: None,
             alpine_keys: None,
         }

@@ -22,6 +22,8 @@ pub enum Step {
     UbuntuUniverse,
     AptTrust(AptTrust),
     Repo(String),
+    /// An OCI image (new in this implementation).
+    FromImage(FromImage),
     Install(Vec<String>),
     BuildDeps(Vec<String>),
     // Version control.
@@ -99,6 +101,19 @@ pub struct DebianRelease {
     pub keyring: Option<PathBuf>,
     /// Go on without a valid signature.
     pub trusted: bool,
+}
+
+/// Options of `!FromImage`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FromImage {
+    /// `HOST/NAME:TAG[@sha256:…]`, a directory or archive, or the address of an archive.
+    pub image: String,
+    /// Digest of an archive.
+    pub sha256: Option<String>,
+    /// Which image of a directory or archive that holds several.
+    pub tag: Option<String>,
+    /// `linux/ARCHITECTURE`; default that of the machine.
+    pub platform: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -338,6 +353,7 @@ impl Step {
             Step::UbuntuUniverse => "UbuntuUniverse",
             Step::AptTrust(..) => "AptTrust",
             Step::Repo(..) => "Repo",
+            Step::FromImage(..) => "FromImage",
             Step::Install(..) => "Install",
             Step::BuildDeps(..) => "BuildDeps",
             Step::Git(..) => "Git",

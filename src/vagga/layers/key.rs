@@ -102,6 +102,7 @@ fn root(context: Context, before: &Digest) -> Key {
         &settings.debian_mirror,
         &settings.ubuntu_mirror,
         &settings.alpine_mirror,
+        &settings.image_registry,
     ];
     let mut hasher = Hasher::default()
         .field(FORMAT)

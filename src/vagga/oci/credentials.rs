@@ -84,7 +84,9 @@ fn lookup(file: &File, registry: &str, repository: &str) -> Option<Entry> {
             rest.split('/').next().unwrap_or_default().to_owned()
         };
         let mut entries = file.auths.iter().filter(|(key, _)| key.contains("://"));
-        entries.find(|(key, _)| host(key) == registry).map(|(_, entry)| entry)
+        entries
+            .find(|(key, _)| host(key) == registry)
+            .map(|(_, entry)| entry)
     };
     direct.or_else(by_address).cloned()
 }

@@ -20,7 +20,9 @@ impl Digest {
     /// Reads `sha256:HEX`. Errors: another algorithm, or digits that are not right.
     pub fn parse(text: &str) -> Result<Digest, OciError> {
         let digits = text.strip_prefix(ALGORITHM).ok_or_else(|| {
-            OciError::new(format!("digest {text:?} is not of the only kind known here, sha256:…"))
+            OciError::new(format!(
+                "digest {text:?} is not of the only kind known here, sha256:…"
+            ))
         })?;
         let sound = digits.len() == DIGITS && digits.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
         match sound {

@@ -127,7 +127,10 @@ impl Index {
                 .filter_map(|m| Some(m.platform.as_ref()?.to_string()))
                 .filter(|p| !p.starts_with("unknown"))
                 .collect();
-            OciError::new(format!("there is no image for {platform}, only for: {}", offered.join(", ")))
+            OciError::new(format!(
+                "there is no image for {platform}, only for: {}",
+                offered.join(", ")
+            ))
         })
     }
 }

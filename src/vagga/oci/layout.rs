@@ -89,8 +89,8 @@ impl Layout {
             .map_err(|e| OciError::new(format!("manifest.json is not right: {e}")))?;
         let tags = |s: &Saved| s.repo_tags.clone().unwrap_or_default();
         let fits = |s: &Saved, tag: &str| {
-            let suffix = format!(":{tag}");
-            tags(s).iter().any(|t| t == tag || t.ends_with(&suffix))
+            let ends = |t: &str| t.strip_suffix(tag).is_some_and(|rest| rest.ends_with([':', '/']));
+            tags(s).iter().any(|t| t == tag || ends(t))
         };
         let chosen = match (tag, saved.as_slice()) {
             (Some(tag), all) => all
@@ -117,8 +117,7 @@ impl Layout {
     fn layer(&self, d: &Descriptor) -> Result<(PathBuf, Option<Digest>), OciError> {
         let digest = d.digest()?;
         let path = self.host_path(&blob_path(&digest))?;
-        let actual =
-            Digest::of_file(&path).map_err(|e| OciError::new(format!("{}: {e}", path.display())))?;
+        let actual = Digest::of_file(&path).map_err(|e| OciError::new(format!("{}: {e}", path.display())))?;
         digest.check(&actual, "layer")?;
         Ok((path, Some(digest)))
     }
@@ -127,9 +126,14 @@ impl Layout {
         let fail = |e: std::io::Error| OciError::new(format!("{}: {e}", path.display()));
         let file = self.root.open_read(path).map_err(fail)?;
         let mut bytes = Vec::new();
-        file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes).map_err(fail)?;
+        file.take(MAX_DOCUMENT + 1)
+            .read_to_end(&mut bytes)
+            .map_err(fail)?;
         match bytes.len() as u64 > MAX_DOCUMENT {
-            true => Err(OciError::new(format!("{} is larger than {MAX_DOCUMENT} bytes", path.display()))),
+            true => Err(OciError::new(format!(
+                "{} is larger than {MAX_DOCUMENT} bytes",
+                path.display()
+            ))),
             false => Ok(bytes),
         }
     }
@@ -148,7 +152,10 @@ fn blob_path(digest: &Digest) -> PathBuf {
 }
 
 fn no_tag(tag: &str, there: impl Iterator<Item = String>) -> OciError {
-    OciError::new(format!("there is no image with the tag {tag:?}, only: {}", list(there)))
+    OciError::new(format!(
+        "there is no image with the tag {tag:?}, only: {}",
+        list(there)
+    ))
 }
 
 fn several_tags(there: impl Iterator<Item = String>) -> OciError {

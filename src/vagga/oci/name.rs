@@ -23,7 +23,9 @@ impl Source {
     pub fn parse(text: &str, registry: Option<&str>) -> Result<Source, OciError> {
         let is_file = text.starts_with('.')
             || text.starts_with('/')
-            || ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
+            || ["http://", "https://"]
+                .iter()
+                .any(|scheme| text.starts_with(scheme));
         match is_file {
             true => Ok(Source::File(text.to_owned())),
             false => Name::parse(text, registry).map(Source::Registry),
@@ -66,7 +68,9 @@ impl Name {
             None => (rest, LATEST),
         };
         if !is_repository(repository) {
-            return Err(bad("names consist of lower-case letters, digits, `.`, `_`, `-` and `/`"));
+            return Err(bad(
+                "names consist of lower-case letters, digits, `.`, `_`, `-` and `/`",
+            ));
         }
         if !is_tag(tag) {
             return Err(bad("the tag is not right"));
@@ -88,7 +92,11 @@ impl Name {
 
     /// Scheme and host. Only registries of this machine are asked without encryption.
     pub fn base(&self) -> String {
-        let scheme = if is_loopback(&self.registry) { "http" } else { "https" };
+        let scheme = if is_loopback(&self.registry) {
+            "http"
+        } else {
+            "https"
+        };
         format!("{scheme}://{}", self.registry)
     }
 }

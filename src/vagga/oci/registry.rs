@@ -29,7 +29,11 @@ pub struct Registry<'a> {
 impl<'a> Registry<'a> {
     /// Nothing is sent yet.
     pub fn new(client: Client, name: &'a Name) -> Registry<'a> {
-        let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let variable = |name: &str| {
+            std::env::var_os(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
         Registry {
             client,
             name,
@@ -120,7 +124,10 @@ impl<'a> Registry<'a> {
             200 => {}
             401 | 403 => return Err(self.refused()),
             404 => {
-                return Err(OciError::new(format!("{}: the registry does not have it ({url})", self.name)))
+                return Err(OciError::new(format!(
+                    "{}: the registry does not have it ({url})",
+                    self.name
+                )))
             }
             status => return Err(OciError::new(format!("{url}: the server answered {status}"))),
         }

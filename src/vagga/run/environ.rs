@@ -42,6 +42,8 @@ impl Environ {
 /// What the configuration says about one process.
 #[derive(Debug, Clone, Copy)]
 pub struct Configured<'a> {
+    /// Variables of the image that the container was made of.
+    pub image: &'a BTreeMap<String, String>,
     /// `environ-file` of the container.
     pub file: Option<&'a PathBuf>,
     /// `environ` of the container.
@@ -52,7 +54,7 @@ pub struct Configured<'a> {
     pub fixed: &'a [(String, String)],
 }
 
-/// Puts the layers together, weakest first: automatic variables, `environ-file`, container, command,
+/// Puts the layers together, weakest first: automatic variables, those of an OCI image, `environ-file`, container, command,
 /// `propagate-environ`, settings, `VAGGAENV_*`, `-e`, `-E`, parsed options.
 pub fn layers(
     caller: &[(OsString, OsString)],
@@ -72,8 +74,10 @@ pub fn layers(
     above.extend(strings(&settings.environ));
     above.extend(overrides(caller, globals));
     above.extend(c.fixed.iter().map(|(n, v)| (n.into(), v.into())));
+    let mut below = automatic(caller, settings);
+    below.extend(strings(c.image));
     Environ {
-        below: automatic(caller, settings),
+        below,
         file: c.file.cloned(),
         above,
     }
@@ -200,6 +204,7 @@ mod tests {
             &settings,
             &globals,
             Configured {
+                image: &map(&[("L1", "image"), ("I", "image")]),
                 file: None,
                 container: &container,
                 command: &command,
@@ -213,6 +218,7 @@ mod tests {
         let get = |name: &str| all.get(OsStr::new(name)).map(|v| v.to_str().unwrap());
         assert_eq!(get("L1"), Some("6"));
         assert_eq!(get("L5"), Some("6"));
+        assert_eq!(get("I"), Some("image"));
         assert_eq!(get("L6"), None, "-E L6 cancels VAGGAENV_L6");
         assert_eq!(get("E7"), Some("8"));
         assert_eq!(get("F"), Some("1"));
@@ -230,6 +236,7 @@ mod tests {
         };
         let none = BTreeMap::new();
         let c = Configured {
+            image: &none,
             file: None,
             container: &none,
             command: &none,

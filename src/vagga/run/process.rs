@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::container::{Base, Plan};
 use crate::sys::fs::Lock;
-use crate::vagga::build::Image;
+use crate::vagga::build::{metadata, Image};
 use crate::vagga::cli::globals::Globals;
 use crate::vagga::config::command::{CommandInfo, Pid1Mode, WriteMode};
 use crate::vagga::config::{Container, Volume};
@@ -99,6 +99,10 @@ impl Context<'_> {
     ) -> Result<Process, Failure> {
         let container = self.container(&info.container)?;
         let image = self.image(&info.container)?;
+        let image_environ = metadata::read_environ(&image.dir).map_err(|e| {
+            let why = format!("can't read the variables of {:?}: {e}", image.dir);
+            Failure::new(exit::LAUNCHER, why)
+        })?;
         let maps = ids::maps_for(&container.uids, &container.gids)?;
         let ids = command_ids(info, &maps)?;
         // Root inside may then be the real root of the host, who needs no capability to change it through procfs.
@@ -130,6 +134,7 @@ impl Context<'_> {
                 &self.project.settings,
                 self.globals,
                 Configured {
+                    image: &image_environ,
                     file: container.environ_file.as_ref(),
                     container: &container.environ,
                     command: &info.environ,

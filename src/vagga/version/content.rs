@@ -1,12 +1,14 @@
-//! Steps whose hash comes from other containers: `!Build`, `!SubConfig`.
+//! Steps whose hash comes from other containers and images: `!Build`, `!SubConfig`, `!FromImage`.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::{step, tree, Encoder, VersionError};
 use crate::sys::path::Root;
-use crate::vagga::config::step::{Build, SubConfig, SubConfigSource};
+use crate::vagga::config::step::{Build, FromImage, SubConfig, SubConfigSource};
 use crate::vagga::config::{self, Config, Step};
+use crate::vagga::fetch;
+use crate::vagga::oci::{self, MAX_DOCUMENT};
 
 /// The other container's steps, or with `content-hash` what is taken from its image.
 ///
@@ -47,6 +49,29 @@ fn image(e: &Encoder, name: &str) -> Result<(PathBuf, Root), VersionError> {
         VersionError::missing_or_failed(format_args!("image of container {name:?}"), &error)
     })?;
     Ok((PathBuf::from(dir.file_name().unwrap_or_default()), root))
+}
+
+/// An image in a directory of the host: its index, which holds the digests of everything.
+pub fn image_index(e: &mut Encoder, s: &FromImage) -> Result<(), VersionError> {
+    let volumes = &e.project.settings.external_volumes;
+    let Some(path) = fetch::local_path(&s.image, &e.project.root, volumes) else {
+        return Ok(());
+    };
+    let path = path.map_err(|error| VersionError::failed(error.0))?;
+    if !path.is_dir() {
+        return Ok(());
+    }
+    let read = |name: &str| Root::open(&path)?.open_read(name);
+    let index = read("index.json").or_else(|_| read("manifest.json"));
+    let mut index = index
+        .map_err(|error| VersionError::missing_or_failed(format_args!("image {:?}", s.image), &error))?
+        .take(MAX_DOCUMENT);
+    let mut text = Vec::new();
+    index
+        .read_to_end(&mut text)
+        .map_err(|error| VersionError::missing_or_failed(format_args!("image {:?}", s.image), &error))?;
+    e.field("index", oci::Digest::of(&text).to_string());
+    Ok(())
 }
 
 /// The steps that a `!SubConfig` stands for.

@@ -1,7 +1,9 @@
 //! The hashed fields of every step, in their documented order.
 
 use super::{composer, content, describe, node, python, ruby, tree, Encoder, VersionError};
-use crate::vagga::config::step::{AlpineRepo, DebianRelease, Download, PipConfig, RunAs, Step, SubConfig};
+use crate::vagga::config::step::{
+    AlpineRepo, DebianRelease, Download, FromImage, PipConfig, RunAs, Step, SubConfig,
+};
 use crate::vagga::failure::Failure;
 
 /// Containers within containers deeper than this are taken for a cycle.
@@ -46,6 +48,7 @@ fn encode(e: &mut Encoder, step: &Step) -> Result<(), VersionError> {
         | Step::UbuntuUniverse
         | Step::AptTrust(..)
         | Step::Repo(..)
+        | Step::FromImage(..)
         | Step::Install(..)
         | Step::BuildDeps(..) => system(e, step),
         Step::Git(..) | Step::GitInstall(..) | Step::GitDescribe(..) => version_control(e, step),
@@ -106,6 +109,7 @@ fn system(e: &mut Encoder, step: &Step) -> Result<(), VersionError> {
             e.list("keys", &t.keys);
         }
         Step::Repo(name) => e.field("name", name),
+        Step::FromImage(s) => return from_image(e, s),
         Step::Install(packages) | Step::BuildDeps(packages) => e.list("packages", packages),
         _ => {}
     }
@@ -304,6 +308,17 @@ fn run_as(e: &mut Encoder, r: &RunAs) {
     e.path("work_dir", &r.work_dir);
     e.field("isolate_network", r.isolate_network);
     e.field("script", &r.script);
+}
+
+/// An image: by the digest of its archive if there is one, else by name. A directory is read: its index names all of it.
+fn from_image(e: &mut Encoder, s: &FromImage) -> Result<(), VersionError> {
+    match &s.sha256 {
+        Some(digest) => e.field("hash", digest),
+        None => e.field("image", &s.image),
+    }
+    e.opt("tag", &s.tag);
+    e.opt("platform", &s.platform);
+    content::image_index(e, s)
 }
 
 /// The steps of a container of another file.

@@ -6,6 +6,7 @@ use crate::sys::fs::{copy_selected, CopyOptions, Verdict};
 use crate::sys::path::Root;
 use crate::vagga::build::builder::Builder;
 use crate::vagga::build::error::{IoContext, StepError};
+use crate::vagga::build::metadata;
 use crate::vagga::build::Image;
 use crate::vagga::config::Step;
 
@@ -19,6 +20,9 @@ pub fn build(b: &mut Builder, name: &str) -> Result<(), StepError> {
     if !b.begin_on(&image)? {
         copy(b, name, &image)?;
     }
+    let environ = metadata::read_environ(&image.dir).at("read the variables of", &image.dir)?;
+    b.environ.extend(environ.clone());
+    b.state.image_environ.extend(environ);
     replay(b, name)?;
     b.refresh_resolver()
 }

@@ -13,6 +13,7 @@ mod download;
 mod empty_dir;
 mod ensure_dir;
 mod env;
+mod from_image;
 mod git;
 mod git_describe;
 mod packages;
@@ -66,6 +67,7 @@ pub fn build(b: &mut Builder, step: &Step) -> Result<(), StepError> {
         Step::GitInstall(s) => git::install(b, s),
         Step::Alpine(version) => alpine::build(b, version),
         Step::AlpineRepo(s) => alpine::repo(b, s),
+        Step::FromImage(s) => from_image::build(b, s),
         Step::Debian(codename) => debian::short(b, codename),
         Step::DebianRelease(s) => debian::build(b, s),
         Step::Ubuntu(codename) => ubuntu::short(b, codename),
@@ -131,6 +133,7 @@ pub fn describe(step: &Step) -> String {
         Step::Py2Install(list) | Step::Py3Install(list) | Step::NpmInstall(list) => list.join(" "),
         Step::GemInstall(list) | Step::ComposerInstall(list) => list.join(" "),
         Step::DebianRelease(s) => s.codename.clone(),
+        Step::FromImage(s) => s.image.clone(),
         Step::Tar(s) => s.url.clone(),
         Step::TarInstall(s) => s.url.clone(),
         Step::Unzip(s) => s.url.clone(),

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use crate::sys::path::Root;
 use crate::vagga::archive::{decompress, unpack_tar, ArchiveError, Options, Summary, Writer};
 use crate::vagga::build::builder::Builder;
 use crate::vagga::build::error::{IoContext, StepError};
@@ -31,8 +32,16 @@ pub fn unpack(b: &mut Builder, source: &Path, path: &Path, options: &Options) ->
         unpack_tar(decompress(file)?, writer)
     };
     let summary = run().map_err(|e| failed(&e))?;
-    report_devices(b, &summary);
+    report_devices(b, summary.devices);
     Ok(summary)
+}
+
+/// Unpacks the file `source` of the host into a directory that is not part of the root.
+pub fn unpack_beside(dir: &Root, source: &Path) -> Result<(), StepError> {
+    let file = File::open(source).at("open", source)?;
+    let options = Options::default();
+    let run = || unpack_tar(decompress(file)?, Writer::new(dir, Path::new("/"), &options)?);
+    run().map_err(|e| failed(&e)).map(|_| ())
 }
 
 /// Why an archive could not be unpacked; a full disk comes with its remedy.
@@ -49,11 +58,9 @@ pub fn of_archive(url: &str, error: StepError) -> StepError {
 }
 
 /// Says how many device nodes were left out.
-pub fn report_devices(b: &mut Builder, summary: &Summary) {
-    if summary.devices > 0 {
-        b.progress.warn(&format!(
-            "{} device nodes of the archive are left out",
-            summary.devices
-        ));
+pub fn report_devices(b: &mut Builder, devices: u64) {
+    if devices > 0 {
+        b.progress
+            .warn(&format!("{devices} device nodes of the archive are left out"));
     }
 }

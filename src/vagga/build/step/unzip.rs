@@ -27,7 +27,7 @@ pub fn build(b: &mut Builder, s: &Unzip) -> Result<(), StepError> {
     let run =
         || -> Result<Summary, ArchiveError> { unpack_zip(file, Writer::new(&b.root, &s.path, &options)?) };
     let summary = run().map_err(fail)?;
-    super::tar::report_devices(b, &summary);
+    super::tar::report_devices(b, summary.devices);
     if s.path == Path::new("/") {
         b.refresh_resolver()?;
     }

@@ -68,6 +68,11 @@ const GENERAL: &[Key] = &[
         Kind::Text,
         "File or directory with public keys of Alpine repositories.",
     ),
+    optional(
+        "image_registry",
+        Kind::Text,
+        "Registry of images whose names have no host (`!FromImage`).",
+    ),
 ];
 
 /// Reach outside of the project.

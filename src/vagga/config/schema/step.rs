@@ -26,6 +26,11 @@ const STEPS: &[Variant] = &[
         Kind::Structure(&DEBIAN_RELEASE),
         "Debian base system in detail.",
     ),
+    variant(
+        "FromImage",
+        Kind::Structure(&FROM_IMAGE),
+        "Start from an OCI image of a registry, directory or archive.",
+    ),
     variant("Ubuntu", Kind::Text, "Ubuntu base system by codename."),
     variant(
         "UbuntuRelease",

@@ -107,6 +107,28 @@ pub const DEBIAN_RELEASE: Structure = structure(&[&[
     flag("trusted", "Go on without a valid signature."),
 ]]);
 
+pub const FROM_IMAGE: Structure = short(
+    &[&[
+        required(
+            "image",
+            Kind::Text,
+            "HOST/NAME:TAG, a path beginning with `.` or `/volumes/`, or a URL.",
+        ),
+        optional("sha256", Kind::Text, "Digest of the archive."),
+        optional(
+            "tag",
+            Kind::Text,
+            "Image of a directory or archive that holds several.",
+        ),
+        optional(
+            "platform",
+            Kind::Text,
+            "linux/ARCHITECTURE, by default that of the machine.",
+        ),
+    ]],
+    "image",
+);
+
 pub const UBUNTU_RELEASE: Structure = structure(&[&[
     optional("codename", Kind::Text, "Codename of the release."),
     optional("version", Kind::Text, "Version of the release (use codename)."),
