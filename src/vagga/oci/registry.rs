@@ -81,7 +81,7 @@ impl<'a> Registry<'a> {
             drop_if_damaged(&target, &digest);
             wanted.push(Wanted {
                 url: self.url("blobs", &digest.to_string()),
-                sha256: digest.hex().to_owned(),
+                sha256: Some(digest.hex().to_owned()),
                 size: layer.size,
                 target,
             });
