@@ -37,17 +37,17 @@ impl Layout {
     /// Errors: no image there, several and no tag, none for the platform, a wrong digest.
     pub fn image(&self, tag: Option<&str>, platform: &Platform) -> Result<Image, OciError> {
         if self.root.exists("index.json") {
-            return self.from_index(tag, platform);
+            return self.image_of_index(tag, platform);
         }
         if self.root.exists("manifest.json") {
-            return self.from_docker(tag);
+            return self.image_of_docker(tag);
         }
         Err(OciError::new(
             "this is neither an OCI layout (index.json) nor an archive of `docker save` (manifest.json)",
         ))
     }
 
-    fn from_index(&self, tag: Option<&str>, platform: &Platform) -> Result<Image, OciError> {
+    fn image_of_index(&self, tag: Option<&str>, platform: &Platform) -> Result<Image, OciError> {
         let index: Index = serde_json::from_slice(&self.read(Path::new("index.json"))?)
             .map_err(|e| OciError::new(format!("index.json is not right: {e}")))?;
         let mut chosen = self.by_tag(&index, tag, platform)?.clone();
@@ -84,7 +84,7 @@ impl Layout {
         }
     }
 
-    fn from_docker(&self, tag: Option<&str>) -> Result<Image, OciError> {
+    fn image_of_docker(&self, tag: Option<&str>) -> Result<Image, OciError> {
         let saved: Vec<Saved> = serde_json::from_slice(&self.read(Path::new("manifest.json"))?)
             .map_err(|e| OciError::new(format!("manifest.json is not right: {e}")))?;
         let tags = |s: &Saved| s.repo_tags.clone().unwrap_or_default();
