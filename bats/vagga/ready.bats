@@ -211,3 +211,71 @@ YAML
     contains "$output" 'ready after'
     contains "$output" 'finished'
 }
+
+@test "services as a prerequisite run behind the command and are stopped after it" {
+    commands <<'YAML'
+services: !Supervise
+  children:
+    db: !Command { container: bb, ready: { file: /work/up }, run: "sleep 0.3; touch /work/up; trap 'echo bye >> /work/log; exit 0' TERM; while true; do sleep 0.1; done" }
+test: !Command { container: bb, prerequisites: [services], run: "ls /work/up && echo testing >> /work/log; exit 7" }
+reads: !Command { container: bb, prerequisites: [services], run: "cat" }
+YAML
+    run --separate-stderr timeout 20 vagga test
+    [ "$status" -eq 7 ]
+    contains "$output" /work/up
+    [ "$(tr '\n' ' ' < log)" = 'testing bye ' ]
+    rm up
+    run --separate-stderr timeout 20 vagga reads <<<'input is for the command'
+    [ "$status" -eq 0 ]
+    contains "$output" 'input is for the command'
+    rm up
+    run --separate-stderr timeout 20 vagga -m services services test
+    [ "$status" -eq 7 ]
+}
+
+@test "services that fail before they are ready keep the command from starting" {
+    commands <<'YAML'
+services: !Supervise
+  children:
+    db: !Command { container: bb, ready: { file: /nowhere }, run: "exit 9" }
+late: !Supervise
+  children:
+    db: !Command { container: bb, ready: { file: /nowhere, timeout: 300ms }, run: [sleep, "4242"] }
+test: !Command { container: bb, prerequisites: [services], run: "touch /work/never" }
+test2: !Command { container: bb, prerequisites: [late], run: "touch /work/never" }
+YAML
+    run --separate-stderr timeout 20 vagga test
+    [ "$status" -eq 9 ]
+    run --separate-stderr timeout 20 vagga test2
+    [ "$status" -eq 121 ]
+    [ ! -e never ]
+    ! pgrep -f 'sleep 424[2]'
+}
+
+@test "signals while services start, and kill -9 of vagga, end them" {
+    commands <<'YAML'
+slow: !Supervise
+  children:
+    db: !Command { container: bb, ready: { file: /nowhere }, run: "touch /work/started; exec sleep 4242" }
+quick: !Supervise
+  children:
+    db: !Command { container: bb, ready: { tcp: 18478 }, run: "nc -l -p 18478; exec sleep 4242" }
+a: !Command { container: bb, prerequisites: [slow], run: "true" }
+b: !Command { container: bb, prerequisites: [quick], run: "touch /work/started; exec sleep 4242" }
+YAML
+    begin a
+    kill -TERM "$pid"
+    status=0; wait "$pid" || status=$?
+    [ "$status" -eq 143 ]
+    ! pgrep -f 'sleep 424[2]'
+    begin b
+    kill -TERM "$pid"
+    status=0; wait "$pid" || status=$?
+    [ "$status" -eq 143 ]
+    ! pgrep -f 'sleep 424[2]'
+    begin b
+    kill -9 "$pid"
+    wait "$pid" || true
+    for _ in $(seq 50); do pgrep -f 'sleep 424[2]' >/dev/null || break; sleep 0.1; done
+    ! pgrep -f 'sleep 424[2]'
+}

@@ -9,6 +9,7 @@ use crate::vagga::build;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::project::Project;
 use crate::vagga::run;
+use crate::vagga::run::background::{is_services, Begun, Services};
 use crate::vagga::storage::Storage;
 
 /// A command as the user typed it.
@@ -58,8 +59,40 @@ pub fn commands(project: &Project, mut globals: Globals, wanted: Vec<Wanted>) ->
     if globals.containers_only {
         return Ok(0);
     }
-    for task in &tasks {
-        let status = run::command(project, &globals, &task.name, &task.arguments)?;
+    in_sequence(project, &globals, &tasks)
+}
+
+/// Groups of services stay up behind what follows them, and are stopped, the last one first, at the end.
+fn in_sequence(project: &Project, globals: &Globals, tasks: &[Task]) -> Result<u8, Failure> {
+    let mut behind = Vec::new();
+    let status = each(project, globals, tasks, &mut behind);
+    while let Some(services) = behind.pop() {
+        drop(services);
+    }
+    status
+}
+
+fn each(
+    project: &Project,
+    globals: &Globals,
+    tasks: &[Task],
+    behind: &mut Vec<Services>,
+) -> Result<u8, Failure> {
+    for (index, task) in tasks.iter().enumerate() {
+        behind.iter_mut().try_for_each(Services::check)?;
+        let command = project.config.commands.get(&task.name);
+        let is_last = index + 1 == tasks.len();
+        let status = if !is_last && command.is_some_and(is_services) {
+            match run::services(project, globals, &task.name, &task.arguments)? {
+                Begun::Ready(services) => {
+                    behind.push(services);
+                    0
+                }
+                Begun::Ended(status) => status,
+            }
+        } else {
+            run::command(project, globals, &task.name, &task.arguments)?
+        };
         if status != 0 {
             return Ok(status);
         }

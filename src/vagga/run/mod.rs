@@ -3,6 +3,7 @@
 //! Decisions are pure and come first ([`environ`], [`volumes`], [`group`], [`pid1`]); [`process`] collects them,
 //! [`launcher`] and [`wrapper`] execute them on both sides of the namespaces.
 
+pub mod background;
 pub mod chore;
 pub mod environ;
 pub mod environ_file;
@@ -27,6 +28,7 @@ pub mod wrapper;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::cli::globals::Globals;
@@ -37,6 +39,7 @@ use super::project::Project;
 use super::storage::Storage;
 use crate::sys::process as system;
 
+use background::Begun;
 use group::{Group, Policy, Rules};
 use launcher::{print, Launcher, Roster};
 use process::{Context, Process};
@@ -57,6 +60,29 @@ pub struct Arguments {
 /// Runs one top-level command (`!Command` or `!Supervise`) whose containers are up to date.
 /// Returns the status for the shell: the program's exit code, or 128 + signal. Prints the epilog.
 pub fn command(project: &Project, globals: &Globals, name: &str, args: &Arguments) -> Result<u8, Failure> {
+    attended(project, globals, name, args, None)
+}
+
+/// Starts a group of [services](background::is_services), whose containers are up to date; they are ready then.
+pub fn services(
+    project: &Project,
+    globals: &Globals,
+    name: &str,
+    args: &Arguments,
+) -> Result<Begun, Failure> {
+    background::start(name, &mut |pipe| {
+        attended(project, globals, name, args, Some(pipe))
+    })
+}
+
+/// Runs a command; `on_ready` is told when all children of a group are ready.
+fn attended(
+    project: &Project,
+    globals: &Globals,
+    name: &str,
+    args: &Arguments,
+    on_ready: Option<OwnedFd>,
+) -> Result<u8, Failure> {
     let command = project.config.commands.get(name).ok_or_else(|| {
         Failure::new(
             exit::LAUNCHER,
@@ -82,7 +108,7 @@ pub fn command(project: &Project, globals: &Globals, name: &str, args: &Argument
             let process = context.process(info, &args.words, &args.variables)?;
             single(process, common)?
         }
-        MainCommand::Supervise(info) => supervise::run(&context, name, info, args, None)?,
+        MainCommand::Supervise(info) => supervise::run(&context, name, info, args, on_ready)?,
         MainCommand::CapsuleCommand(_) => {
             return Err(Failure::new(
                 exit::LAUNCHER,
