@@ -27,6 +27,21 @@ refuses() {
     [ ! -e .vagga/d ]
 }
 
+# Runs the Python program $1, a server, until the test ends; it writes its port to `port`.
+server() {
+    rm -f port
+    python3 -u "$@" > server.log 2>&1 &
+    SERVER=$!
+    for _ in $(seq 200); do [ -s port ] && break; sleep 0.05; done
+    PORT=$(cat port)
+}
+
+# Kills the server also when a test fails.
+teardown() {
+    [ -z "${SERVER:-}" ] || kill $SERVER 2>/dev/null || true
+    clean_project
+}
+
 @test "a signed repository becomes a configured system" {
     debian_project </dev/null
     repository fix
@@ -326,15 +341,6 @@ YAML
     [ "$status" -eq 122 ]
 }
 
-# Runs the Python program $1, a server, until the test ends; it writes its port to `port`.
-server() {
-    rm -f port
-    python3 -u "$1" > server.log 2>&1 &
-    SERVER=$!
-    for _ in $(seq 100); do [ -s port ] && break; sleep 0.05; done
-    PORT=$(cat port)
-}
-
 # The host's apt configuration is covered in a private mount namespace.
 # bats test_tags=root
 @test "the proxy of the host's apt is used where no variable names one" {
@@ -378,4 +384,128 @@ Acquire::https::Proxy::local.example \"DIRECT\";" ]
     # The setting switches all of it off.
     VAGGA_SETTINGS="proxy-env-vars: false" run with_parts vagga _build --force d
     [ "$status" -eq 121 ]
+}
+
+@test "variant essential comes without apt" {
+    debian_project ", keyring: repo/key.asc, variant: essential" </dev/null
+    repository fix
+    run vagga _build d
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    cd .vagga/d
+    [ "$(grep -c '^Status: install ok installed' var/lib/dpkg/status)" = 4 ]
+    [ ! -e var/lib/apt/lists ] && [ ! -e var/cache/apt ] && [ ! -e usr/sbin/policy-rc.d ]
+    cd "$PROJECT"
+    rm -r .vagga
+    debian_project ", keyring: repo/key.asc, variant: essential" <<<'    - !Install [tool]'
+    refuses "has no apt-get" "minbase"
+}
+
+@test "a foreign architecture: works if its programs run, says what to install if not" {
+    debian_project ", keyring: repo/key.asc, arch: s390x" </dev/null
+    repository fix --arch s390x
+    run vagga _build d
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    grep -q '^Architecture: s390x' .vagga/d/var/lib/dpkg/status
+    rm -r .vagga/d repo/pool
+    repository fix --arch s390x --foreign
+    refuses "programs of architecture s390x do not run on this machine" "Exec format error" "qemu-user-static"
+}
+
+# Makes root.tar.gz, a root like Ubuntu's, from the repository; sets the mirror.
+ubuntu_tarball() {
+    debian_project </dev/null
+    repository noble
+    sed -i 's/codename: fix/codename: noble/' vagga.yaml
+    vagga _build d
+    tar -C .vagga/d --exclude ./dev --exclude ./proc --exclude ./sys -czf root.tar.gz .
+    rm .vagga/d
+    export VAGGA_SETTINGS="ubuntu-mirror: file:$PROJECT/repo"
+}
+
+@test "Ubuntu from a root tarball" {
+    ubuntu_tarball
+    cat > vagga.yaml <<'YAML'
+containers:
+  u: { setup: [ !UbuntuRelease { url: ./root.tar.gz }, !UbuntuUniverse, !Install [tool] ] }
+  broken: { setup: [ !UbuntuRelease { url: ./busybox.tar } ] }
+  none: { setup: [ !UbuntuRelease { url: ./none.tar } ] }
+YAML
+    run vagga _build u
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    cd .vagga/u
+    grep -q '^Suites: noble noble-updates noble-security' etc/apt/sources.list.d/ubuntu.sources
+    [ "$(wc -l < etc/apt/sources.list.d/universe.list)" = 3 ]
+    [ -x usr/bin/tool ] && [ "$(readlink usr/bin/chfn)" = /bin/true ]
+    grep -q 'install -q -y -- locales' var/log/calls
+    [ ! -e usr/sbin/policy-rc.d ]
+    cd "$PROJECT"
+    run vagga _build broken
+    [ "$status" -eq 121 ]
+    contains "$output" lsb-release
+    run vagga _build none
+    [ "$status" -eq 121 ]
+    contains "$output" none.tar
+}
+
+# Of the key that signs the repository.
+fingerprint() {
+    mkdir -m 700 "$BATS_TEST_TMPDIR/gnupg"
+    gpg --homedir "$BATS_TEST_TMPDIR/gnupg" --with-colons --show-keys repo/key.asc 2>/dev/null |
+        sed -n 's/^fpr:*\([0-9A-F]*\):.*/\1/p' | head -n 1
+}
+
+# Starts the hosts of directory `hosts`, reached by the variables that are set.
+start_hosts() {
+    command -v openssl >/dev/null || skip "openssl is not installed"
+    server "$VAGGA_BATS/fixtures/https-hosts" hosts .
+    export https_proxy=http://127.0.0.1:$PORT http_proxy=http://127.0.0.1:$PORT SSL_CERT_FILE=$PROJECT/ca.pem
+}
+
+@test "keys come from key servers, and only the ones asked for" {
+    debian_project <<'YAML'
+    - !AptTrust { server: "hkps://keys.example", keys: [ FINGERPRINT ] }
+YAML
+    repository fix
+    id=$(fingerprint)
+    sed -i "s/FINGERPRINT/$id/" vagga.yaml
+    lookup="lookup?op=get&options=mr&search=0x"
+    mkdir -p hosts/keys.example/pks
+    cp repo/key.asc "hosts/keys.example/pks/$lookup$id"
+    start_hosts
+    run vagga _build d
+    [ "$status" -eq 0 ] || { echo "$output"; cat server.log; false; }
+    cmp repo/key.asc ".vagga/d/etc/apt/trusted.gpg.d/vagga-$id.asc"
+    # The server is away: the key of before is used.
+    rm "hosts/keys.example/pks/$lookup$id"
+    run vagga _build --force d
+    [ "$status" -eq 0 ]
+    contains "$output" "using the key from the cache"
+    rm -r .vagga/.cache/debian/keys .vagga/d .vagga/.roots
+    refuses "$id" "404" "is the key server reachable?"
+    # Another key than the one asked for.
+    other=$(tr 0-9A-F 1-9A-F0 <<<"$id")
+    cp repo/key.asc "hosts/keys.example/pks/$lookup$other"
+    sed -i "s/$id/$other/" vagga.yaml
+    refuses "did not send key $other (but $id)"
+    sed -i "s/$other/nonsense/" vagga.yaml
+    refuses 'bad key "nonsense"'
+}
+
+@test "a PPA comes with the key that its description names" {
+    ubuntu_tarball
+    echo 'containers: { d: { setup: [ !UbuntuRelease { url: ./root.tar.gz }, !UbuntuPPA some/tools, !Install [tool] ] } }' > vagga.yaml
+    id=$(fingerprint)
+    mkdir -p hosts/api.launchpad.net/devel/~some/+archive/ubuntu hosts/keyserver.ubuntu.com/pks
+    echo "{\"signing_key_fingerprint\": \"$id\"}" > hosts/api.launchpad.net/devel/~some/+archive/ubuntu/tools
+    cp repo/key.asc "hosts/keyserver.ubuntu.com/pks/lookup?op=get&options=mr&search=0x$id"
+    start_hosts
+    run vagga _build d
+    [ "$status" -eq 0 ] || { echo "$output"; cat server.log; false; }
+    cmp repo/key.asc ".vagga/d/etc/apt/trusted.gpg.d/vagga-$id.asc"
+    grep -h '^deb' .vagga/d/etc/apt/sources.list.d/*noble.list | grep -Fx 'deb https://ppa.launchpadcontent.net/some/tools/ubuntu noble main'
+    rm .vagga/d
+    sed -i 's#some/tools#some/none#' vagga.yaml
+    refuses "some/+archive/ubuntu/none" "does the PPA exist?"
+    sed -i 's#some/none#none#' vagga.yaml
+    refuses 'bad PPA "none"'
 }

@@ -53,7 +53,9 @@ play() {
     [ "$status" -eq 0 ] || { echo "$output"; false; }
 }
 
-teardown() {
+teardown() { clean_project; }
+
+clean_project() {
     cd /
     # Files of subordinate ids can only be removed through vagga itself.
     if [ -n "${PROJECT:-}" ] && [ -d "$PROJECT/.vagga" ]; then

@@ -86,7 +86,7 @@ impl From<Error> for StepError {
 pub fn bootstrap(b: &mut Builder, release: &Release) -> Result<(), StepError> {
     b.state
         .set_distribution(Box::new(AptSystem::new(release.clone())))?;
-    check(b, release)?;
+    check(release)?;
     let mirror = release.mirror(b);
     let suites = unpack(b, release, &mirror)?;
     let archives: Vec<Archive> = suites.into_iter().map(|s| s.archive).collect();
@@ -112,7 +112,7 @@ pub fn adopt(b: &mut Builder, release: &Release) -> Result<(), StepError> {
     prepare(b)
 }
 
-fn check(b: &mut Builder, release: &Release) -> Result<(), StepError> {
+fn check(release: &Release) -> Result<(), StepError> {
     let plain = |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
     if !plain(&release.codename) || !plain(&release.arch) {
         return Err(StepError::new(format!(
@@ -125,15 +125,27 @@ fn check(b: &mut Builder, release: &Release) -> Result<(), StepError> {
             example(release.family)
         )));
     }
-    let native = mirror::native_arch();
-    let runs = release.arch == native || (native == "amd64" && release.arch == "i386");
-    if !runs {
-        b.progress.warn(&format!(
-            "programs of architecture {} only run on this machine ({native}) with binfmt emulation",
-            release.arch
-        ));
-    }
     Ok(())
+}
+
+/// Tries whether programs of a foreign architecture run, before a script fails in the middle.
+fn check_emulation(b: &mut Builder, release: &Release) -> Result<(), StepError> {
+    let native = mirror::native_arch();
+    if release.arch == native {
+        return Ok(());
+    }
+    let mut command = GuestCommand::new(["/bin/true"]);
+    command.work_dir = "/".into();
+    b.run(&command).map_err(|e| {
+        StepError::new(format!(
+            "programs of architecture {} do not run on this machine ({native}): {e}",
+            release.arch
+        ))
+        .with_hint(
+            "install an emulator that the kernel starts by itself: Debian's packages qemu-user-static and \
+             binfmt-support (since trixie: qemu-user-binfmt)",
+        )
+    })
 }
 
 fn example(family: Family) -> &'static str {
@@ -179,6 +191,7 @@ fn unpack(b: &mut Builder, release: &Release, mirror: &mirror::Mirror) -> Result
     b.root
         .chmod("/usr/sbin/policy-rc.d", 0o755)
         .at("change mode of", "/usr/sbin/policy-rc.d")?;
+    check_emulation(b, release)?;
     configure(b, release, &install::configure_script(&choices, &unpacked))?;
     Ok(suites)
 }

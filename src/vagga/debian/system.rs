@@ -27,6 +27,7 @@ use crate::vagga::build::finish;
 use crate::vagga::fetch::Fallback;
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
+const APT_GET: &str = "/usr/bin/apt-get";
 const ARCHIVES: &str = "/var/cache/apt";
 const STATUS: &str = "/var/lib/dpkg/status";
 
@@ -146,15 +147,22 @@ impl AptSystem {
             bootstrap::write(b, POLICY, apt_files::POLICY_RC_D)?;
             b.root.chmod(POLICY, 0o755).at("change mode of", POLICY)?;
         }
+        if b.root.exists(APT_GET) {
+            self.prepare_apt(b)?;
+        }
+        self.prepared = true;
+        Ok(())
+    }
+
+    /// Mounts apt's cache, brings its lists, shows it the archives of the host.
+    fn prepare_apt(&self, b: &mut Builder) -> Result<(), StepError> {
         let cache = b.cache_dir(Path::new("apt-cache"))?;
         let partial = cache.join("archives/partial");
         fs::create_dir_all(&partial).at("create directory", &partial)?;
         // Not `mount_cache`: the image keeps its (empty) directories below.
         b.mount_dir(Path::new(ARCHIVES), &cache, false)?;
         lists::load(b, self.codename())?;
-        local::show(b)?;
-        self.prepared = true;
-        Ok(())
+        local::show(b)
     }
 
     fn write_build_conf(&self, b: &mut Builder) -> Result<(), StepError> {
@@ -195,7 +203,7 @@ impl AptSystem {
             return Ok(());
         }
         self.prepare(b)?;
-        if !b.root.exists("/usr/bin/apt-get") {
+        if !b.root.exists(APT_GET) {
             return Err(StepError::new("the system has no apt-get")
                 .with_hint("variant `essential` comes without apt: choose `apt` or `minbase`"));
         }
@@ -351,11 +359,13 @@ impl AptSystem {
     }
 
     fn clean_up(&self, b: &mut Builder) -> Result<(), StepError> {
-        finish::empty_dir(&b.root, Path::new(LISTS))?;
-        let partial = format!("{LISTS}/partial");
-        b.root
-            .mkdir_all(&partial, 0o755)
-            .at("create directory", &partial)?;
+        if b.root.exists(APT_GET) {
+            finish::empty_dir(&b.root, Path::new(LISTS))?;
+            let partial = format!("{LISTS}/partial");
+            b.root
+                .mkdir_all(&partial, 0o755)
+                .at("create directory", &partial)?;
+        }
         for path in LEFTOVERS {
             b.root.remove_all(path).at("remove", path)?;
         }

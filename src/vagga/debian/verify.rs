@@ -123,15 +123,20 @@ fn sqv(program: &Path, keys: &[PathBuf], signed: &Signed, dir: &Path) -> Result<
     if done.status.success() {
         return Ok(signed.text.clone());
     }
-    let stderr = String::from_utf8_lossy(&done.stderr);
-    let missing = |line: &&str| line.contains("No key") || line.contains("missing");
-    match stderr.lines().map(str::trim).find(missing) {
-        Some(_) => Err(Refusal::UnknownKey(Vec::new())),
-        None => Err(Refusal::Bad(format!(
-            "sqv: {}",
-            stderr.split_whitespace().collect::<Vec<_>>().join(" ")
-        ))),
+    Err(refusal_of_sqv(&String::from_utf8_lossy(&done.stderr)))
+}
+
+/// What sqv says when it accepts no signature: `Missing key FINGERPRINT, which is needed…` for each unknown key.
+fn refusal_of_sqv(stderr: &str) -> Refusal {
+    let lower = stderr.to_ascii_lowercase();
+    let unknown = lower.contains("missing key") || lower.contains("no key");
+    if !unknown || lower.contains("bad signature") {
+        let words: Vec<&str> = stderr.split_whitespace().collect();
+        return Refusal::Bad(format!("sqv: {}", words.join(" ")));
     }
+    let is_key = |word: &&str| word.len() >= 16 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let words = stderr.split(|c: char| !c.is_ascii_alphanumeric());
+    Refusal::UnknownKey(words.filter(is_key).map(str::to_string).collect())
 }
 
 fn run(program: &Path, args: &[OsString]) -> Result<std::process::Output, Refusal> {
@@ -316,6 +321,19 @@ mod tests {
 
     fn message(text: &str) -> String {
         format!("{BEGIN_MESSAGE}\nHash: SHA256\n\n{text}\n{BEGIN_SIGNATURE}\n\nabcd\n=x\n{END_SIGNATURE}\n")
+    }
+
+    #[test]
+    fn sqv_names_missing_keys() {
+        let key = "8338E8A2373583C10EDA78BFF58B00D8EEC9A9B9";
+        let missing = format!("Missing key {key}, which is needed to verify signature.\n");
+        assert_eq!(
+            refusal_of_sqv(&missing),
+            Refusal::UnknownKey(vec![key.to_string()])
+        );
+        let bad = format!("{missing}Bad signature from X:\n  Message has been manipulated\n");
+        assert!(matches!(refusal_of_sqv(&bad), Refusal::Bad(why) if why.contains("manipulated")));
+        assert!(matches!(refusal_of_sqv(""), Refusal::Bad(_)));
     }
 
     #[test]
