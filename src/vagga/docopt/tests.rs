@@ -334,8 +334,9 @@ proptest! {
     #[test]
     fn escaped_words_have_no_loose_characters(word in "[^\0]{0,20}") {
         let text = escape(&word);
-        let undone = text.replace("'\"'\"'", "\u{1}").replace('\'', "").replace('\u{1}', "'");
-        prop_assume!(!word.contains('\u{1}'));
+        // The first quote inside of the outer ones always begins an escape.
+        let inner = text.strip_prefix('\'').and_then(|t| t.strip_suffix('\''));
+        let undone = inner.map_or(text.clone(), |t| t.replace("'\"'\"'", "'"));
         prop_assert_eq!(undone, word);
     }
 }
