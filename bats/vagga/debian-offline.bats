@@ -228,6 +228,32 @@ YAML
     [ ! -e .vagga/e/usr/sbin/policy-rc.d ]
 }
 
+@test "a step that runs alone behind kept layers has apt as the steps before have left it" {
+    debian_project <<'YAML'
+    - !Install [tool]
+    - !BuildDeps [bc, helper]
+    - !Sh "touch /work/ran; [ -x /usr/bin/bc ] && : v1"
+YAML
+    repository fix
+    vagga _build d 2>log || { cat log; false; }
+    mkdir first && cp -a .vagga/d/var/lib/dpkg/status first/
+    for version in v2 v3; do
+        sed -i "s/: v[0-9]/: $version/" vagga.yaml
+        [ "$version" = v2 ] || echo '    - !Install [more]' >> vagga.yaml
+        rm ran
+        run vagga _build d
+        [ "$status" -eq 0 ] || { echo "$output"; false; }
+        lacks "$output" '!DebianRelease'
+        lacks "$output" '!BuildDeps'
+        [ -e ran ]
+        [ ! -e .vagga/d/usr/bin/bc ] && [ ! -e .vagga/d/usr/bin/helper ] && [ -x .vagga/d/usr/bin/tool ]
+        [ ! -e .vagga/d/usr/sbin/policy-rc.d ] && [ -z "$(find .vagga/d/var/cache/apt .vagga/d/var/lib/apt/lists -type f)" ]
+        [ -e .vagga/d/../debian-packages.txt ]
+        [ ! -e ".vagga/d$PROJECT" ]
+    done
+    [ -x .vagga/d/usr/bin/more ]
+}
+
 @test "Ubuntu's own steps are refused on Debian, base systems only once, packages only with one" {
     debian_project <<'YAML'
     - !UbuntuUniverse

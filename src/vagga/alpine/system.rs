@@ -8,6 +8,8 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde_derive::{Deserialize, Serialize};
+
 use super::apk::Apk;
 use super::cache::Cache;
 use super::database::Database;
@@ -21,7 +23,7 @@ use super::resolve;
 use super::transaction::{self, Plan};
 use super::universe::Universe;
 use crate::vagga::build::builder::Builder;
-use crate::vagga::build::distro::{Distribution, Feature};
+use crate::vagga::build::distro::{Distribution, Feature, Saved};
 use crate::vagga::build::error::{IoContext, StepError};
 use crate::vagga::config::step::AlpineRepo;
 
@@ -48,6 +50,17 @@ pub struct AlpineSystem {
     /// Names that `!Install` wants to stay.
     kept: BTreeSet<String>,
     /// Names to remove at the end.
+    build_deps: BTreeSet<String>,
+}
+
+/// What is kept of a system with a layer. Keys are in the image, indexes are read again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SavedAlpine {
+    version: String,
+    arch: String,
+    prepared: bool,
+    trusted: BTreeSet<String>,
+    kept: BTreeSet<String>,
     build_deps: BTreeSet<String>,
 }
 
@@ -93,6 +106,18 @@ impl AlpineSystem {
             known: Vec::new(),
             kept: BTreeSet::new(),
             build_deps: BTreeSet::new(),
+        })
+    }
+
+    /// Goes on in a later build behind the step that the system was kept after.
+    pub fn resume(saved: SavedAlpine) -> Result<AlpineSystem, StepError> {
+        Ok(AlpineSystem {
+            arch: saved.arch,
+            prepared: saved.prepared,
+            trusted: saved.trusted,
+            kept: saved.kept,
+            build_deps: saved.build_deps,
+            ..AlpineSystem::new(&saved.version)?
         })
     }
 
@@ -434,6 +459,17 @@ impl Distribution for AlpineSystem {
     fn replay_install(&mut self, packages: &[String]) {
         self.kept
             .extend(packages.iter().map(|p| dependency::bare_name(p).to_string()));
+    }
+
+    fn save(&self) -> Option<Saved> {
+        Some(Saved::Alpine(SavedAlpine {
+            version: self.version.clone(),
+            arch: self.arch.clone(),
+            prepared: self.prepared,
+            trusted: self.trusted.clone(),
+            kept: self.kept.clone(),
+            build_deps: self.build_deps.clone(),
+        }))
     }
 
     fn as_alpine(&mut self) -> Option<&mut AlpineSystem> {

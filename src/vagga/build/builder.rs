@@ -318,10 +318,10 @@ fn on_layers(job: &Job) -> Result<(Stack, Option<Snapshot>, Root), StepError> {
     let (mut stack, state) = Stack::begin(job)?;
     let mounted = stack
         .make_stage(&job.project.root)
-        .and_then(|()| stack.mount().at("mount layers in", stack.stage()));
+        .and_then(|()| stack.mount().at("mount", "layers"));
     match mounted {
         Ok(root) => {
-            mounts::attach_staged(&root, &stack.stage())?;
+            mounts::attach_staged(&root, &stack.stage()?)?;
             Ok((stack, state, root))
         }
         Err(e) => {

@@ -4,7 +4,7 @@ use serde_derive::{Deserialize, Serialize};
 
 use super::builder::Builder;
 use super::error::StepError;
-use crate::vagga::alpine::system::AlpineSystem;
+use crate::vagga::alpine::system::{AlpineSystem, SavedAlpine};
 use crate::vagga::debian::system::AptSystem;
 
 /// What a language step needs from the base system, whatever the packages are called there.
@@ -79,37 +79,21 @@ pub trait Distribution {
 }
 
 /// A base system as it is kept with a layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Saved {
-    /// Which kind.
-    pub kind: String,
-    /// Its own data.
-    pub data: serde_json::Value,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Saved {
+    /// Debian or Ubuntu.
+    Apt(AptSystem),
+    /// Alpine.
+    Alpine(SavedAlpine),
 }
 
 impl Saved {
-    /// Keeps `data` for a kind of system.
-    pub fn new(kind: &str, data: &impl serde::Serialize) -> Option<Saved> {
-        Some(Saved {
-            kind: kind.to_string(),
-            data: serde_json::to_value(data).ok()?,
-        })
-    }
-
-    /// True when this version can restore it.
-    pub fn is_known(&self) -> bool {
-        self.kind == AptSystem::SAVED && AptSystem::parse(&self.data).is_some()
-    }
-
-    /// Makes the system active again: the root has everything that it did there, what was mounted is mounted again,
-    /// but `/run` is empty and caches have changed.
-    pub fn restore(&self, b: &mut Builder) -> Result<Box<dyn Distribution>, StepError> {
-        match AptSystem::parse(&self.data) {
-            Some(system) => Ok(Box::new(system.resume(b)?)),
-            None => Err(StepError::new(format!(
-                "can't restore a base system of kind {:?}",
-                self.kind
-            ))),
+    /// Makes the system active again: the root has everything that it did there, and its caches are mounted, but `/run` is
+    /// empty, directories of the host are not mounted, and what the system read from the network may be old.
+    pub fn restore(self, b: &mut Builder) -> Result<Box<dyn Distribution>, StepError> {
+        match self {
+            Saved::Apt(system) => Ok(Box::new(system.resume(b)?)),
+            Saved::Alpine(saved) => Ok(Box::new(AlpineSystem::resume(saved)?)),
         }
     }
 }

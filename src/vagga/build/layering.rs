@@ -102,7 +102,7 @@ impl Builder<'_> {
 
     fn put_together(&mut self, stack: &mut Stack) -> Result<(), StepError> {
         self.root = stack.mount().at("mount", "the layers of the build")?;
-        mounts::attach_staged(&self.root, &stack.stage())?;
+        mounts::attach_staged(&self.root, &stack.stage()?)?;
         for mounted in &self.mounted {
             self.mount_one(mounted)?;
         }

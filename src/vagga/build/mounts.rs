@@ -63,9 +63,10 @@ pub(super) fn stage(stage: &Root, project: &Path) -> Result<(), StepError> {
 }
 
 /// Mounts `/work` and `/run` of the stage in the tree.
-pub(super) fn attach_staged(root: &Root, stage: &Path) -> Result<(), StepError> {
+pub(super) fn attach_staged(root: &Root, stage: &Root) -> Result<(), StepError> {
     for name in ["work", "run"] {
-        bind(root, &stage.join(name), &Path::new("/").join(name), false)?;
+        let source = stage.open_dir(name).at("open", name)?;
+        mount::bind(source.as_fd(), root, name, true, Flags::empty()).at("mount", name)?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use super::step::python::Pip;
 use crate::vagga::config::step::{ComposerConfig, GemConfig, NpmConfig, PipConfig};
 
 /// Everything about a build that its later steps and its end depend on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Snapshot {
     /// Variables that steps have set, or removed (`None`).
     environ: BTreeMap<String, Option<String>>,
@@ -50,7 +50,7 @@ pub(super) fn take(b: &Builder) -> Option<serde_json::Value> {
     } = &b.state;
     let snapshot = Snapshot {
         environ: changes(&b.initial_environ, &b.environ),
-        mounted: b.mounted.clone(),
+        mounted: b.mounted.iter().filter(|m| is_kept(m)).cloned().collect(),
         made: b.made.clone(),
         distribution: match distribution {
             Some(d) => Some(d.save()?),
@@ -69,15 +69,9 @@ pub(super) fn take(b: &Builder) -> Option<serde_json::Value> {
     serde_json::to_value(snapshot).ok()
 }
 
-/// Reads a kept state; `None` when it is not one of this version, or needs a directory of the host that is gone.
+/// Reads a kept state; `None` when it is not one of this version.
 pub(super) fn parse(value: &serde_json::Value) -> Option<Snapshot> {
-    let snapshot: Snapshot = serde_json::from_value(value.clone()).ok()?;
-    let known = snapshot.distribution.as_ref().is_none_or(distro::Saved::is_known);
-    let mounts = snapshot.mounted.iter().all(|mounted| match &mounted.source {
-        MountSource::Host { path, .. } => path.is_dir(),
-        _ => true,
-    });
-    (known && mounts).then_some(snapshot)
+    serde_json::from_value(value.clone()).ok()
 }
 
 /// Puts a build into the kept state. The root must be the one that belongs to it, nothing of steps mounted in it.
@@ -101,13 +95,19 @@ pub(super) fn restore(b: &mut Builder, snapshot: Snapshot) -> Result<(), StepErr
         composer: snapshot.composer,
     };
     b.made = snapshot.made;
-    for mounted in snapshot.mounted {
+    for mounted in snapshot.mounted.into_iter().filter(is_kept) {
         b.mount_again(mounted)?;
     }
     if let Some(saved) = snapshot.distribution {
         b.state.distribution = Some(saved.restore(b)?);
     }
     Ok(())
+}
+
+/// Directories of the host are mounted again only by whoever decides which ones may be: a marker lies in the project,
+/// where programs of containers can write.
+fn is_kept(mounted: &Mounted) -> bool {
+    !matches!(mounted.source, MountSource::Host { .. })
 }
 
 /// What has to be set and removed to get from one environment to the other.

@@ -141,40 +141,39 @@ impl Stack {
         part.mkdir("work", 0o700)?;
         let work = part.sub("work")?;
         let lower: Vec<_> = self.below.iter().rev().map(|(_, root)| root.as_fd()).collect();
-        let draft = Root::open(&self.draft.dir)?;
+        let draft = &self.draft.root;
         match draft.mkdir("root", 0o755) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
             _ => {}
         }
-        mount::overlay_volatile(&draft, "root", &lower, upper.as_fd(), work.as_fd())?;
-        let root = Root::open(self.draft.dir.join("root"))?;
+        mount::overlay_volatile(draft, "root", &lower, upper.as_fd(), work.as_fd())?;
+        let root = draft.sub("root")?;
         missing_directories(&root)?;
         Ok(root)
     }
 
     /// Unmounts it; what was mounted in it must be gone.
     pub fn unmount(&self) -> io::Result<()> {
-        mount::umount(&Root::open(&self.draft.dir)?, "root")
+        mount::umount(&self.draft.root, "root")
     }
 
     /// Makes the stage, once.
     pub fn make_stage(&self, project: &Path) -> Result<(), StepError> {
-        let stage = self.stage();
-        let draft = Root::open(&self.draft.dir).at("open", &self.draft.dir)?;
         for dir in ["stage", "stage/work", "stage/run"] {
-            draft.mkdir(dir, 0o755).at("create directory", &stage)?;
+            let made = self.draft.root.mkdir(dir, 0o755);
+            made.at("create directory", self.draft.root.path().join(dir))?;
         }
-        super::mounts::stage(&Root::open(&stage).at("open", &stage)?, project)
+        super::mounts::stage(&self.stage()?, project)
     }
 
     /// Where `work` and `run` are mounted for the whole build.
-    pub fn stage(&self) -> PathBuf {
-        self.draft.dir.join("stage")
+    pub fn stage(&self) -> Result<Root, StepError> {
+        self.draft.root.sub("stage").at("open", self.draft.root.path())
     }
 
     /// True while the upper directory is as it was made.
     pub fn is_untouched(&self) -> io::Result<bool> {
-        let upper = Root::open(self.part_dir().join(DIFF))?;
+        let upper = self.draft.root.sub(self.part().join(DIFF))?;
         let now = upper.stat("/")?;
         let same = |old: &Stat| (old.mode, old.uid, old.gid) == (now.mode, now.uid, now.gid);
         Ok(self.upper.as_ref().is_some_and(same) && upper.read_dir("/")?.is_empty())
@@ -208,7 +207,7 @@ impl Stack {
     /// Notes that a step changed nothing.
     pub fn record(&mut self, key: &Key, title: &str, state: Option<serde_json::Value>) -> io::Result<()> {
         let name = format!("record-{}", self.done);
-        Root::open(&self.draft.dir)?.mkdir(&name, 0o755)?;
+        self.draft.root.mkdir(&name, 0o755)?;
         let marker = self.marker(key, title, None, state);
         self.store
             .commit(&self.draft, &name, &marker, self.anew)
@@ -217,7 +216,7 @@ impl Stack {
 
     /// Makes the upper directory a layer, which the next one will lie upon. The overlay must be unmounted.
     pub fn commit(&mut self, key: &Key, title: &str, state: Option<serde_json::Value>) -> io::Result<()> {
-        let part = Root::open(self.part_dir())?;
+        let part = self.draft.root.sub(self.part())?;
         part.remove_all("work")?;
         let content = Content::of(&part.sub(DIFF)?)?;
         let marker = self.marker(key, title, Some(content), state);
@@ -283,7 +282,10 @@ impl Stack {
             layers::apply(root, target, n == 0, method)?;
         }
         match self.upper {
-            Some(_) => layers::apply(&Root::open(self.part_dir().join(DIFF))?, target, false, method),
+            Some(_) => {
+                let upper = self.draft.root.sub(self.part().join(DIFF))?;
+                layers::apply(&upper, target, false, method)
+            }
             None => Ok(()),
         }
     }
@@ -307,16 +309,16 @@ impl Stack {
     /// Removes the draft. What cannot be removed goes with the next build.
     pub fn end(self) {
         let remove = || {
-            let draft = Root::open(&self.draft.dir)?;
+            let draft = &self.draft.root;
             for name in ["stage/work", "stage/run"] {
                 if draft.exists(name) {
-                    mount::umount(&draft, name)?;
+                    mount::umount(draft, name)?;
                 }
             }
-            crate::sys::fs::remove_tree(&self.draft.dir)
+            self.store.discard(&self.draft)
         };
         if let Err(e) = remove() {
-            log::info!("can't remove {:?}: {e}", self.draft.dir);
+            log::info!("can't remove {:?}: {e}", self.draft.root.path());
         }
     }
 
@@ -337,14 +339,13 @@ impl Stack {
         }
     }
 
-    fn part_dir(&self) -> PathBuf {
-        self.draft.dir.join(self.part.to_string())
+    fn part(&self) -> PathBuf {
+        PathBuf::from(self.part.to_string())
     }
 
     fn new_part(&mut self) -> io::Result<Root> {
         self.part += 1;
-        let draft = Root::open(&self.draft.dir)?;
-        let name = PathBuf::from(self.part.to_string());
+        let (draft, name) = (&self.draft.root, self.part());
         draft.mkdir(&name, 0o755)?;
         draft.mkdir(name.join(DIFF), 0o755)?;
         draft.sub(&name)

@@ -93,20 +93,13 @@ impl AptSystem {
         }
     }
 
-    /// Name of this kind in layers.
-    pub const SAVED: &'static str = "apt";
-
-    /// The system as it was kept with a layer.
-    pub fn parse(data: &serde_json::Value) -> Option<AptSystem> {
-        serde_json::from_value(data.clone()).ok()
-    }
-
     /// Goes on in a later build behind the step that the system was kept after. The lists are as old as the layer.
     pub fn resume(mut self, b: &mut Builder) -> Result<AptSystem, StepError> {
         self.stale = true;
         self.updated = false;
         if self.prepared {
             self.write_build_conf(b)?;
+            local::show(b)?;
         }
         Ok(self)
     }
@@ -444,7 +437,7 @@ impl Distribution for AptSystem {
     }
 
     fn save(&self) -> Option<Saved> {
-        Saved::new(AptSystem::SAVED, self)
+        Some(Saved::Apt(self.clone()))
     }
 
     fn as_apt(&mut self) -> Option<&mut AptSystem> {

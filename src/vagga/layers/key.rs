@@ -47,7 +47,7 @@ impl fmt::Display for Key {
 pub struct Context<'a> {
     /// Owners of files on the disk.
     pub ids: &'a IdMaps,
-    /// Mirrors end up in files of base systems.
+    /// Mirrors and keys end up in files of base systems.
     pub settings: &'a Settings,
     /// Names of images that steps refer to, with what tells their builds apart.
     pub images: &'a [(String, String)],
@@ -98,11 +98,16 @@ impl Hasher {
 
 fn root(context: Context, before: &Digest) -> Key {
     let Context { ids, settings, .. } = context;
-    let mirrors = [
+    let keys = settings
+        .alpine_keys
+        .as_ref()
+        .map(|p| p.to_string_lossy().into_owned());
+    let texts = [
         &settings.debian_mirror,
         &settings.ubuntu_mirror,
         &settings.alpine_mirror,
         &settings.image_registry,
+        &keys,
     ];
     let mut hasher = Hasher::default()
         .field(FORMAT)
@@ -111,8 +116,8 @@ fn root(context: Context, before: &Digest) -> Key {
         .field(ids.gid.to_string())
         .field([u8::from(ids.is_single())])
         .field(before.clone().finish().0);
-    for mirror in mirrors {
-        hasher = match mirror {
+    for text in texts {
+        hasher = match text {
             Some(text) => hasher.field("1").field(text),
             None => hasher.field("0"),
         };

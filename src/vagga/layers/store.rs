@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::content::Content;
 use super::key::Key;
 use super::marker::{Id, Marker};
-use crate::sys::fs::{lock, replace, Kind, Lock, Stat, Time};
+use crate::sys::fs::{lock, Kind, Lock, Stat, Time};
 use crate::sys::path::Root;
 
 /// Name of the marker in a layer.
@@ -31,8 +31,8 @@ pub struct Store {
 #[derive(Debug)]
 pub struct Draft {
     name: PathBuf,
-    /// Its path.
-    pub dir: PathBuf,
+    /// The directory itself.
+    pub root: Root,
 }
 
 impl Store {
@@ -105,20 +105,20 @@ impl Store {
     /// Makes an empty directory of our own.
     pub fn draft(&self) -> io::Result<Draft> {
         let name = self.free_name(|name| self.root.mkdir(name, 0o700))?;
-        Ok(Draft {
-            dir: self.dir.join(&name),
-            name,
-        })
+        let root = self.root.sub(&name)?;
+        Ok(Draft { name, root })
     }
 
-    /// Makes the directory `part` of a draft a layer: with the marker written, it is renamed in one step.
+    /// Makes the directory `part` of a draft a layer: with the marker written, it is renamed in one step. Nothing waits for
+    /// the disk: a marker or files that a power failure cuts off are not what the fingerprint says.
     ///
     /// A layer of the same name that was there first stays, and its marker is returned, unless `anew` or it is not
     /// what its marker says: then it makes room. What lies below the new one is not looked at again.
     pub fn commit(&self, draft: &Draft, part: &str, marker: &Marker, anew: bool) -> io::Result<Marker> {
         let text = serde_json::to_vec(marker).map_err(io::Error::other)?;
         let from = draft.name.join(part);
-        replace(&self.dir.join(&from).join(MARKER), &text, 0o644)?;
+        let mut file = draft.root.create(Path::new(part).join(MARKER), 0o644)?;
+        io::Write::write_all(&mut file, &text)?;
         let to = Path::new(&marker.key);
         match self.root.rename(&from, to) {
             Err(e) if is_taken(&e) => {}
@@ -134,6 +134,11 @@ impl Store {
         self.free_name(|name| self.root.rename_new(to, name))?;
         self.root.rename(&from, to)?;
         Ok(marker.clone())
+    }
+
+    /// Removes a draft.
+    pub fn discard(&self, draft: &Draft) -> io::Result<()> {
+        self.root.remove_all(&draft.name)
     }
 
     fn free_name(&self, mut take: impl FnMut(&Path) -> io::Result<()>) -> io::Result<PathBuf> {
@@ -217,9 +222,9 @@ mod tests {
     }
 
     fn part(draft: &Draft, text: &str) -> Marker {
-        fs::create_dir_all(draft.dir.join("1/diff")).unwrap();
-        fs::write(draft.dir.join("1/diff/f"), text).unwrap();
-        marker(&draft.dir.join("1"))
+        fs::create_dir_all(draft.root.path().join("1/diff")).unwrap();
+        fs::write(draft.root.path().join("1/diff/f"), text).unwrap();
+        marker(&draft.root.path().join("1"))
     }
 
     #[test]
@@ -227,7 +232,7 @@ mod tests {
         let t = Temp::new("layers");
         let store = Store::open(&t.0).unwrap();
         let (one, two) = (store.draft().unwrap(), store.draft().unwrap());
-        assert_ne!(one.dir, two.dir);
+        assert_ne!(one.root.path(), two.root.path());
         let first = store.commit(&one, "1", &part(&one, "one"), false).unwrap();
         assert_eq!(store.load(KEY), Some(first.clone()));
         let id = first.stack().remove(0);
@@ -265,11 +270,11 @@ mod tests {
         fs::create_dir_all(t.0.join(".tmp.0/1")).unwrap();
         let store = Store::open(&t.0).unwrap();
         let draft = store.draft().unwrap();
-        assert_eq!(fs::read_dir(&draft.dir).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(draft.root.path()).unwrap().count(), 0);
         let second = Store::open(&t.0).unwrap();
-        assert!(draft.dir.exists(), "a build is going on");
+        assert!(draft.root.path().exists(), "a build is going on");
         drop((store, second));
         Store::open(&t.0).unwrap();
-        assert!(!draft.dir.exists());
+        assert!(!draft.root.path().exists());
     }
 }
