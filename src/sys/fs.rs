@@ -8,7 +8,7 @@ pub(in crate::sys) mod descent;
 mod lock;
 mod remove;
 mod replace;
-mod survey;
+mod walk;
 pub mod xattr;
 
 use std::ffi::OsStr;
@@ -20,7 +20,7 @@ pub use copy::{can_share, copy_selected, copy_tree, CopyOptions, CopyStats, Meth
 pub use lock::{lock, lock_file, lock_waiting, Lock};
 pub use remove::{remove_at, remove_contents, remove_tree};
 pub use replace::{replace, replace_symlink};
-pub use survey::survey;
+pub use walk::{survey, walk, Moment, Visit};
 
 /// What an entry of a directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

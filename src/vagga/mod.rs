@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod failure;
 pub mod fetch;
 pub mod ids;
+pub mod image;
 pub mod layers;
 pub mod log;
 pub mod oci;

@@ -14,7 +14,7 @@ mod mounts;
 mod network;
 pub mod progress;
 mod pull;
-mod sandbox;
+pub(in crate::vagga) mod sandbox;
 mod snapshot;
 mod stack;
 pub mod state;

@@ -9,7 +9,7 @@ use super::remove::{take, Remover};
 use super::select::{self, entries, Candidate};
 use super::{current, failed, foreign_storage, list, Failure, FAILED};
 use crate::sys::fs::Lock;
-use crate::vagga::storage::Storage;
+use crate::vagga::storage::{is_project_dir, Storage};
 
 /// What users write by hand into `.vagga`.
 const USER_FILES: [&str; 3] = ["vagga.yaml", "local.yaml", "settings.yaml"];
@@ -74,13 +74,9 @@ pub fn remove_all_projects(
 
 /// Directories of the storage directory that belong to projects: with a link back, or with images.
 pub fn projects(storage_dir: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let is_project = |dir: &Path| {
-        let images = dir.join(".roots");
-        dir.join(".lnk").is_symlink() || (images.is_dir() && !images.is_symlink())
-    };
     Ok(list(storage_dir)?
         .into_iter()
-        .filter(|e| e.is_dir && is_project(&e.path))
+        .filter(|e| e.is_dir && is_project_dir(&e.path))
         .map(|e| e.path)
         .collect())
 }

@@ -88,6 +88,12 @@ impl Storage {
     }
 }
 
+/// True for a directory of the storage directory that belongs to a project: with a link back, or with images.
+pub fn is_project_dir(dir: &Path) -> bool {
+    let images = dir.join(".roots");
+    dir.join(".lnk").is_symlink() || (images.is_dir() && !images.is_symlink())
+}
+
 /// Creates a directory of vagga's own if it is missing; anything but a real directory is refused.
 fn internal_dir(path: &Path) -> Result<(), Failure> {
     if check_real_dir(path)? {
