@@ -106,7 +106,8 @@ fn enter(
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let mut rest = Vec::new();
     for entry in entries {
-        let stat = at::stat(fd.as_fd(), &entry.name).map_err(|e| explain(e, "read", &path.join(&entry.name)))?;
+        let stat =
+            at::stat(fd.as_fd(), &entry.name).map_err(|e| explain(e, "read", &path.join(&entry.name)))?;
         if stat.kind() == Kind::Dir {
             rest.push((entry.name, stat));
             continue;

@@ -380,7 +380,13 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// The environment at the start of a build. Nothing else of the caller's gets in.
 fn environ(project: &Project, caller: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
-    let fixed = [("TERM", "dumb"), ("HOME", "/tmp"), ("PATH", DEFAULT_PATH)];
+    let epoch = project.settings.source_date_epoch.to_string();
+    let fixed = [
+        ("TERM", "dumb"),
+        ("HOME", "/tmp"),
+        ("PATH", DEFAULT_PATH),
+        ("SOURCE_DATE_EPOCH", &epoch),
+    ];
     let mut environ: BTreeMap<String, String> = fixed.map(|(k, v)| (k.to_string(), v.to_string())).into();
     if project.settings.proxy_env_vars {
         let set = PROXY_VARIABLES
@@ -410,13 +416,16 @@ mod tests {
             _ => None,
         };
         let names = |project: &Project| environ(project, &caller).into_keys().collect::<Vec<_>>();
-        assert_eq!(names(&project), ["HOME", "PATH", "TERM", "ftp_proxy"]);
+        assert_eq!(
+            names(&project),
+            ["HOME", "PATH", "SOURCE_DATE_EPOCH", "TERM", "ftp_proxy"]
+        );
         assert_eq!(
             environ(&project, &caller).get("HOME").map(String::as_str),
             Some("/tmp")
         );
         project.settings.proxy_env_vars = false;
-        assert_eq!(names(&project), ["HOME", "PATH", "TERM"]);
+        assert_eq!(names(&project), ["HOME", "PATH", "SOURCE_DATE_EPOCH", "TERM"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::builder::Builder;
 use super::error::{IoContext, StepError};
+use super::settle;
 use super::step::python;
 use crate::sys::fs::Kind;
 use crate::sys::path::Root;
@@ -45,7 +46,7 @@ pub fn finish(b: &mut Builder, config: &Container) -> Result<(), StepError> {
         warn_nested(b, &config.data_dirs);
         keep_only(&b.root, &config.data_dirs)?;
     }
-    Ok(())
+    settle::forget(&b.root, &b.name)
 }
 
 /// Deletes what is in a directory; a missing one is fine, anything else than a directory is left alone.

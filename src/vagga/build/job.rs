@@ -13,10 +13,12 @@ use super::error::{IoContext, StepError};
 use super::finish;
 use super::timings::Timings;
 use super::{metadata, sandbox, step, Image};
+use crate::sys::path::Root;
 use crate::sys::process::Status;
 use crate::vagga::config::Container;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids::IdMaps;
+use crate::vagga::image;
 use crate::vagga::project::Project;
 use crate::vagga::storage::Storage;
 use crate::vagga::version::Digest;
@@ -120,8 +122,23 @@ impl Job<'_> {
             .map_err(|e| at("finishing the image failed", e))?;
         metadata::write_environ(self.dir, &b.state.image_environ)
             .map_err(|e| at("finishing the image failed", e.into()))?;
+        self.index(timings)
+            .map_err(|e| at("indexing the image failed", e))?;
         timings.mark("Finish");
         self.last_use().map_err(|e| at("finishing the image failed", e))
+    }
+
+    /// Makes the index of the finished root, if the settings want one.
+    pub(super) fn index(&self, timings: &mut Timings) -> Result<(), StepError> {
+        if !self.project.settings.index_all_images {
+            return Ok(());
+        }
+        eprintln!("Indexing container...");
+        let root = self.dir.join("root");
+        let root = Root::open(&root).at("open", &root)?;
+        image::write_index(&root, self.dir).at("index", root.path())?;
+        timings.mark("Indexing");
+        Ok(())
     }
 
     /// Wipes what a failed build left and makes an empty directory for the root.

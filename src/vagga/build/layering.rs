@@ -6,7 +6,7 @@ use super::builder::Builder;
 use super::error::{IoContext, StepError};
 use super::mounts::{self, MountSource, Mounted};
 use super::stack::Stack;
-use super::{metadata, snapshot, Image};
+use super::{metadata, settle, snapshot, Image};
 use crate::sys::namespace::{IdMap, IdMapping, MapMethod};
 use crate::sys::path::Root;
 use crate::vagga::config::Step;
@@ -140,8 +140,9 @@ impl Builder<'_> {
 
     /// After [`super::finish::finish`]: the root becomes a plain directory `root` in the image's directory `dir`.
     pub(super) fn materialise(&mut self, dir: &Path) -> Result<(), StepError> {
+        let epoch = self.project.settings.source_date_epoch;
         let Some(mut stack) = self.stack.take() else {
-            return Ok(());
+            return Ok(settle::clamp(&self.root, epoch)?);
         };
         self.leave_root(&stack)?;
         if stack.keyed {
@@ -152,7 +153,14 @@ impl Builder<'_> {
         }
         let root = dir.join("root");
         Root::open(&root)
-            .and_then(|root| stack.apply(&root))
+            .and_then(|root| {
+                stack.apply(&root)?;
+                // Layers that were kept have been through this.
+                match stack.keyed {
+                    true => Ok(()),
+                    false => settle::clamp(&root, epoch),
+                }
+            })
             .map_err(|e| StepError::io("make the image", &root, &e))?;
         if stack.keyed {
             metadata::write_layers(dir, &stack.ids(), &stack.records())

@@ -19,6 +19,7 @@ use crate::vagga::config::step::{Step, SubConfig, SubConfigSource};
 use crate::vagga::config::Container;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids::{self, IdMaps};
+use crate::vagga::image;
 use crate::vagga::project::Project;
 use crate::vagga::storage::Storage;
 use crate::vagga::version::{self, Digest, Version, VersionError};
@@ -261,10 +262,13 @@ impl<'a> Lifecycle<'a> {
             Some(image) => image,
             None => {
                 let url = pull::address(template, name, &version.short());
-                if !self.job(name, config, ids, &dir, BTreeMap::new()).pull(&url)? {
+                if !self
+                    .job(name, config, ids, &dir, BTreeMap::new())
+                    .pull(&url, &version)?
+                {
                     return Ok(None);
                 }
-                commit(self.storage, name, &version, &dir)?
+                self.share_and_commit(name, &version, &dir)?
             }
         };
         self.settle(&image, config)?;
@@ -311,7 +315,7 @@ impl<'a> Lifecycle<'a> {
         let _in_use: Vec<_> = images.values().map(|image| storage.use_image(image)).collect();
         self.job(name, config, ids, &dir, images).run()?;
         let version = self.final_version(name, ids, version)?;
-        let image = commit(storage, name, &version, &dir)?;
+        let image = self.share_and_commit(name, &version, &dir)?;
         eprintln!(
             "Container {name} ({}) built in {} seconds.",
             version.short(),
@@ -319,6 +323,13 @@ impl<'a> Lifecycle<'a> {
         );
         self.settle(&image, config)?;
         Ok(image)
+    }
+
+    /// Links files to those of other images, if the settings say so, and moves the build into its place.
+    fn share_and_commit(&self, name: &str, version: &Version, dir: &Path) -> Result<Image, Failure> {
+        let target = self.storage.image_dir(name, &version.short());
+        image::share::after_build(self.project, self.storage, name, dir, &target)?;
+        commit(self.storage, name, version, dir)
     }
 
     /// The version for the name of the image: the one known before, else the one that the build made knowable.

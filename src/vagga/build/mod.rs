@@ -15,6 +15,7 @@ mod network;
 pub mod progress;
 mod pull;
 pub(in crate::vagga) mod sandbox;
+mod settle;
 mod snapshot;
 mod stack;
 pub mod state;

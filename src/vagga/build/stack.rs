@@ -12,7 +12,7 @@ use super::error::{IoContext, StepError};
 use super::finish::STANDARD_DIRS;
 use super::job::Job;
 use super::snapshot::{self, Snapshot};
-use super::{metadata, Image};
+use super::{metadata, settle, Image};
 use crate::sys::fs::Stat;
 use crate::sys::mount;
 use crate::sys::path::Root;
@@ -42,6 +42,8 @@ pub(super) struct Stack {
     upper: Option<Stat>,
     /// Steps done; the key of the layers below is that of this many.
     pub done: usize,
+    /// No file is younger, see [`settle::clamp`].
+    epoch: i64,
     /// False once it is not known any more what a layer would depend on: then nothing is committed.
     pub keyed: bool,
 }
@@ -73,6 +75,7 @@ impl Stack {
             part: 0,
             upper: None,
             done: 0,
+            epoch: job.project.settings.source_date_epoch,
             keyed: true,
         };
         let state = match job.force {
@@ -218,6 +221,7 @@ impl Stack {
     pub fn commit(&mut self, key: &Key, title: &str, state: Option<serde_json::Value>) -> io::Result<()> {
         let part = self.draft.root.sub(self.part())?;
         part.remove_all("work")?;
+        settle::clamp(&part.sub(DIFF)?, self.epoch)?;
         let content = Content::of(&part.sub(DIFF)?)?;
         let marker = self.marker(key, title, Some(content), state);
         let kept = self

@@ -122,6 +122,25 @@ const CLEAN: &[Flag] = &[
     ),
 ];
 
+const PACK: &[Flag] = &[
+    Flag {
+        repeat: false,
+        ..Flag::new(
+            Key::File,
+            &["-f", "--file"],
+            "Write the archive to a file instead of stdout",
+        )
+        .takes("FILE")
+    },
+    Flag::new(Key::Gzip, &["-z", "--gzip"], "Compress as gzip does"),
+    Flag::new(Key::Bzip2, &["-j", "--bzip2"], "Compress as bzip2 does"),
+    Flag::new(Key::Xz, &["-J", "--xz"], "Compress as xz does"),
+    Flag::new(Key::Zstd, &["--zstd"], "Compress as zstd does"),
+    NO_IMAGE_DOWNLOAD,
+    NO_BUILD,
+    NO_VERSION_CHECK,
+];
+
 const LIST: &[Flag] = &[
     Flag::new(
         Key::Containers,
@@ -208,7 +227,19 @@ pub const ALL: &[BuiltIn] = &[
     },
     BuiltIn {
         name: "_init_storage_dir",
+        job: Job::InitStorageDir,
         about: "Link the project to a directory below storage-dir",
+        flags: &[Flag::new(
+            Key::AllowMultiple,
+            &["--allow-multiple"],
+            "Several projects may use the directory",
+        )],
+        positionals: &[Positional {
+            name: "name",
+            arity: Arity::Required,
+            help: "Name of the directory, created if it is missing",
+            offer: Offer::Nothing,
+        }],
         ..NONE
     },
     BuiltIn {
@@ -220,13 +251,17 @@ pub const ALL: &[BuiltIn] = &[
     },
     BuiltIn {
         name: "_pack_image",
+        job: Job::PackImage,
         about: "Pack the image of a container into an archive",
+        flags: PACK,
         positionals: &[CONTAINER],
         ..NONE
     },
     BuiltIn {
         name: "_push_image",
+        job: Job::PushImage,
         about: "Upload the image of a container with the setting push-image-script",
+        flags: &[NO_IMAGE_DOWNLOAD, NO_BUILD, NO_VERSION_CHECK],
         positionals: &[CONTAINER],
         ..NONE
     },
@@ -323,13 +358,29 @@ pub const ALL: &[BuiltIn] = &[
     },
     BuiltIn {
         name: "_hardlink",
+        job: Job::Hardlink,
         about: "Replace identical files of containers by hard links",
+        flags: &[Flag::new(
+            Key::Global,
+            &["--global"],
+            "Among all projects of the storage directory",
+        )],
         offered: false,
         ..NONE
     },
     BuiltIn {
         name: "_verify",
+        job: Job::Verify,
         about: "Compare the files of a container with its index",
+        flags: &[Flag {
+            repeat: false,
+            ..Flag::new(
+                Key::Against,
+                &["--against"],
+                "Compare with the index of another build, perhaps of another machine",
+            )
+            .takes("FILE")
+        }],
         positionals: &[CONTAINER],
         offered: false,
         ..NONE

@@ -6,6 +6,7 @@ pub mod builtins;
 pub mod completion;
 pub mod dispatch;
 pub mod globals;
+mod images;
 mod invocation;
 pub mod listing;
 pub mod manual;

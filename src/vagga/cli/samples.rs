@@ -45,6 +45,8 @@ pub fn container() -> Container {
         setup: Vec::new(),
         data_dirs: Vec::new(),
         image_cache_url: None,
+        image_cache_keyring: None,
+        image_cache_sha256: None,
         auto_clean: false,
         uids: Vec::new(),
         gids: Vec::new(),

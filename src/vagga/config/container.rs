@@ -18,6 +18,10 @@ pub struct Container {
     pub data_dirs: Vec<PathBuf>,
     /// Template of the URL of a ready image.
     pub image_cache_url: Option<String>,
+    /// File with the keys that sign the manifests of ready images, relative to the project.
+    pub image_cache_keyring: Option<PathBuf>,
+    /// SHA-256 of the archive of the ready image, in hex.
+    pub image_cache_sha256: Option<String>,
     /// Delete the previous version after a successful build.
     pub auto_clean: bool,
     /// User ids that must exist inside; part of the version hash.

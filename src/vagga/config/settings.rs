@@ -5,6 +5,23 @@ use std::path::PathBuf;
 
 use serde_derive::Deserialize;
 
+/// Default of [`Settings::source_date_epoch`]: 2026-01-01. Late, so that what packages say of their files mostly stays,
+/// but fixed, so that images built at any time are alike.
+pub const SOURCE_DATE_EPOCH: i64 = 1_767_225_600;
+
+/// Ready images without digest and signature are taken from…
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[allow(non_camel_case_types)]
+pub enum Unsigned {
+    /// Nowhere.
+    never,
+    /// This host, and servers that show a certificate which this host trusts.
+    #[default]
+    https,
+    /// Anywhere.
+    always,
+}
+
 /// The merged settings that apply to one project.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
@@ -25,6 +42,10 @@ pub struct Settings {
     pub environ: BTreeMap<String, String>,
     /// Name below `/volumes` → absolute host path.
     pub external_volumes: BTreeMap<PathBuf, PathBuf>,
+    /// Keys that sign the manifests of ready images.
+    pub image_cache_keyring: Option<PathBuf>,
+    /// Where ready images may come from that nothing vouches for.
+    pub image_cache_unsigned: Unsigned,
     /// Script of `_push_image`.
     pub push_image_script: Option<String>,
     /// Raise sysctls through sudo.
@@ -37,6 +58,8 @@ pub struct Settings {
     pub build_lock_wait: bool,
     /// Put the version into the name of the build directory.
     pub versioned_build_dir: bool,
+    /// No file of an image is younger than this, seconds since 1970; `SOURCE_DATE_EPOCH` of builds.
+    pub source_date_epoch: i64,
     /// Index files after each build.
     pub index_all_images: bool,
     /// Hard-link identical files of new images.
@@ -70,12 +93,15 @@ impl Default for Settings {
             propagate_environ: Vec::new(),
             environ: BTreeMap::new(),
             external_volumes: BTreeMap::new(),
+            image_cache_keyring: None,
+            image_cache_unsigned: Unsigned::default(),
             push_image_script: None,
             auto_apply_sysctl: false,
             run_symlinks_as_commands: true,
             disable_auto_clean: false,
             build_lock_wait: false,
             versioned_build_dir: false,
+            source_date_epoch: SOURCE_DATE_EPOCH,
             index_all_images: false,
             hard_link_identical_files: false,
             hard_link_between_projects: false,

@@ -119,7 +119,7 @@ fn merge(merged: &mut Merged, value: Value) {
 
 fn decode(mut merged: Merged, home: Option<&Path>) -> Result<Settings, Failure> {
     let shared = merged.remove("shared_cache");
-    for key in ["storage_dir", "cache_dir"] {
+    for key in ["storage_dir", "cache_dir", "image_cache_keyring"] {
         let text = merged.get(key).and_then(Value::as_str);
         if let Some(path) = text.map(|text| expand_home(text, home)) {
             merged.insert(key.into(), Value::Text(path?));

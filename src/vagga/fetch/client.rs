@@ -32,6 +32,8 @@ pub struct Client {
     routes: Routes,
     /// False when this host has no certificates to verify servers with.
     trusts: bool,
+    /// Neither an address nor a redirect may be without encryption.
+    https_only: bool,
     /// Credentials, for one server only.
     credentials: Option<Credentials>,
 }
@@ -90,6 +92,7 @@ impl Client {
         Client {
             trusts: !certificates.is_empty(),
             credentials: None,
+            https_only: false,
             routes: Routes::new(proxies, &RootCerts::new_with_certs(&certificates)),
         }
     }
@@ -144,6 +147,14 @@ impl Client {
             headers: response.headers().clone(),
             body,
         })
+    }
+
+    /// The same client, which follows no redirect to an address without encryption.
+    pub fn https_only(self) -> Client {
+        Client {
+            https_only: true,
+            ..self
+        }
     }
 
     /// Fetches `url` into `part`. With `resume`, what `part` holds from an earlier call is kept and continued: only
@@ -252,6 +263,7 @@ impl Client {
                 return Ok(response);
             };
             here = join(&here, &escape(&location))
+                .filter(|next| !self.https_only || next.starts_with("https://"))
                 .ok_or_else(|| Trouble::Final(format!("it is redirected to {location:?}")))?;
         }
         Err(Trouble::Final("there are too many redirects".into()))

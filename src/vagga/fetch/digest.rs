@@ -17,7 +17,11 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// SHA-256 of the file at `path`.
 pub fn sha256_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    sha256_of_open(&mut File::open(path)?)
+}
+
+/// SHA-256 of what is left to read of an open file.
+pub fn sha256_of_open(file: &mut File) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut chunk = vec![0; CHUNK];
     loop {

@@ -309,9 +309,18 @@ d4f37240cd6826b0b1e5e49644db6cc0d81527d72b59736bcb986ff7d6033794
 
     #[test]
     fn bad_indexes_are_refused() {
-        assert!(Index::parse(&EXAMPLE.replace("zero", "nero")).unwrap_err().contains("changed"));
-        assert!(Index::parse(&EXAMPLE.replace("blake3", "crc")).unwrap_err().contains("unknown hash"));
-        for text in ["", "x\n", "DIRSIGNATURE.v1 sha512/256 block_size=0\n/\nx\n", &EXAMPLE[..60]] {
+        assert!(Index::parse(&EXAMPLE.replace("zero", "nero"))
+            .unwrap_err()
+            .contains("changed"));
+        assert!(Index::parse(&EXAMPLE.replace("blake3", "crc"))
+            .unwrap_err()
+            .contains("unknown hash"));
+        for text in [
+            "",
+            "x\n",
+            "DIRSIGNATURE.v1 sha512/256 block_size=0\n/\nx\n",
+            &EXAMPLE[..60],
+        ] {
             assert!(Index::parse(text).is_err(), "{text:?}");
         }
         for (body, part) in [

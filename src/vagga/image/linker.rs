@@ -103,7 +103,8 @@ impl Linker {
         }
         let like = alike(&old, &new)
             && old.size == content.size
-            && attributes_of(&open(&visit(&from, path, old))?)? == attributes_of(&open(&visit(&to, path, new))?)?;
+            && attributes_of(&open(&visit(&from, path, old))?)?
+                == attributes_of(&open(&visit(&to, path, new))?)?;
         if !like
             || !self.is_intact(&from, path, old, content)?
             || (check_target && !self.is_intact(&to, path, new, content)?)
@@ -121,7 +122,13 @@ impl Linker {
     }
 
     /// Compares the content with the index, once for each inode.
-    fn is_intact(&mut self, place: &Place<'_>, path: &Path, stat: Stat, content: Content<'_>) -> io::Result<bool> {
+    fn is_intact(
+        &mut self,
+        place: &Place<'_>,
+        path: &Path,
+        stat: Stat,
+        content: Content<'_>,
+    ) -> io::Result<bool> {
         let key = (stat.dev, stat.ino);
         if let Some(known) = self.checked.get(&key) {
             return Ok(*known);
@@ -131,7 +138,9 @@ impl Linker {
         let found = digests(file, stat.size, content.hash, &mut block)?;
         let intact = found.iter().eq(content.digests.chunks(DIGEST));
         if !intact {
-            log::warn!("Mismatch file hash: {path:?} is not what the index of its image says, it is not linked");
+            log::warn!(
+                "Mismatch file hash: {path:?} is not what the index of its image says, it is not linked"
+            );
         }
         self.checked.insert(key, intact);
         Ok(intact)
@@ -168,9 +177,8 @@ fn swap(from: &Place<'_>, checked: Stat, to: &Place<'_>, target: &Side) -> io::R
     }
     // The new name must not show in the time of the directory: images are compared by it.
     let parent = at::fstat(to.dir())?;
-    let done = at::rename(dir, &temporary, to.dir(), to.name).and_then(|()| {
-        at::set_times(to.dir(), std::ffi::OsStr::new("."), parent.atime, parent.mtime)
-    });
+    let done = at::rename(dir, &temporary, to.dir(), to.name)
+        .and_then(|()| at::set_times(to.dir(), std::ffi::OsStr::new("."), parent.atime, parent.mtime));
     if done.is_err() {
         let _ = at::unlink(dir, &temporary);
     }
@@ -179,7 +187,14 @@ fn swap(from: &Place<'_>, checked: Stat, to: &Place<'_>, target: &Side) -> io::R
 
 /// Somebody removed it, the file has all the names it can have, or linking is not allowed here.
 fn is_passing(e: &io::Error) -> bool {
-    let refused = [libc::EMLINK, libc::EXDEV, libc::EPERM, libc::ENOENT, libc::ENOTDIR, libc::ELOOP];
+    let refused = [
+        libc::EMLINK,
+        libc::EXDEV,
+        libc::EPERM,
+        libc::ENOENT,
+        libc::ENOTDIR,
+        libc::ELOOP,
+    ];
     e.raw_os_error().is_some_and(|errno| refused.contains(&errno))
 }
 
@@ -227,8 +242,12 @@ mod tests {
         fs::create_dir_all(&root).unwrap();
         let file = fs::File::create(root.join("f")).unwrap();
         io::Write::write_all(&mut &file, content.as_bytes()).unwrap();
-        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(7)).unwrap();
-        fs::File::open(&root).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(7))
+            .unwrap();
+        fs::File::open(&root)
+            .unwrap()
+            .set_modified(SystemTime::UNIX_EPOCH)
+            .unwrap();
         Side::open(&Root::open(&t.0).unwrap(), name).unwrap()
     }
 
@@ -241,10 +260,16 @@ mod tests {
             digests: &digests,
         };
         let mut linker = Linker::default();
-        let outcome = linker.link(Path::new("/etc/f"), content, source, target, true).unwrap();
+        let outcome = linker
+            .link(Path::new("/etc/f"), content, source, target, true)
+            .unwrap();
         assert_eq!(linker.files, u64::from(outcome == Outcome::Linked));
         for name in ["a", "b"] {
-            assert_eq!(fs::read_dir(t.0.join(name)).unwrap().count(), 1, "nothing is left");
+            assert_eq!(
+                fs::read_dir(t.0.join(name)).unwrap().count(),
+                1,
+                "nothing is left"
+            );
         }
         outcome
     }
@@ -269,7 +294,10 @@ mod tests {
         fs::set_permissions(&f, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(link(&t, &a, &b, b"text"), Outcome::Unlike);
         fs::set_permissions(&f, fs::Permissions::from_mode(0o644)).unwrap();
-        fs::File::open(&f).unwrap().set_modified(SystemTime::now()).unwrap();
+        fs::File::open(&f)
+            .unwrap()
+            .set_modified(SystemTime::now())
+            .unwrap();
         assert_eq!(link(&t, &a, &b, b"text"), Outcome::Unlike);
         fs::remove_file(&f).unwrap();
         assert_eq!(link(&t, &a, &b, b"text"), Outcome::Unlike);

@@ -6,11 +6,14 @@
 
 mod blake3;
 pub mod digest;
+mod ids;
 pub mod index;
 mod linker;
+pub mod manifest;
+pub mod pack;
+pub mod push;
 pub mod scan;
 pub mod share;
-mod ids;
 pub mod verify;
 
 use std::path::Path;

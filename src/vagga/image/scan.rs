@@ -83,7 +83,8 @@ impl Scan {
                 let file = open(visit)?;
                 more = attributes_of(&file)?;
                 let digests = digests(file, stat.size, self.hash, &mut self.block)?;
-                self.index.file(visit.name, stat.mode & 0o100 != 0, stat.size, &digests);
+                self.index
+                    .file(visit.name, stat.mode & 0o100 != 0, stat.size, &digests);
             }
             Kind::Symlink => {
                 let target = at::read_link(visit.dir, visit.name)?;
@@ -101,7 +102,11 @@ impl Scan {
         let s = &visit.stat;
         self.attributes.update(visit.path.as_os_str().as_bytes());
         // Modes of links mean nothing.
-        let mode = if s.kind() == Kind::Symlink { 0o120777 } else { s.mode };
+        let mode = if s.kind() == Kind::Symlink {
+            0o120777
+        } else {
+            s.mode
+        };
         let line = format!("\0{mode:o} {} {} {} {}\0", s.uid, s.gid, s.mtime.sec, s.rdev);
         self.attributes.update(line);
         for (name, value) in more {

@@ -52,7 +52,8 @@ fn images(roots: &Path, own: bool) -> io::Result<Vec<Found>> {
         let Some((container, [b'.', hash @ ..])) = split.and_then(|at| bytes.split_at_checked(at)) else {
             continue;
         };
-        let named = !container.is_empty() && !container.starts_with(b".") && hash.iter().all(u8::is_ascii_hexdigit);
+        let named =
+            !container.is_empty() && !container.starts_with(b".") && hash.iter().all(u8::is_ascii_hexdigit);
         match entry.metadata() {
             Ok(meta) if named && meta.is_dir() => found.push(Found {
                 dir: entry.path(),
@@ -115,7 +116,8 @@ pub fn after_build(
     let found = all_images(storage, global.filter(|_| settings.hard_link_between_projects))
         .map_err(|e| fail(format!("Can't list the images: {e}")))?;
     let candidates = candidates(found, container, replaced);
-    let status = View::of_everything()?.run(|| finish(link_new(dir, &candidates), " from other containers"))?;
+    let status =
+        View::of_everything()?.run(|| finish(link_new(dir, &candidates), " from other containers"))?;
     check(status)
 }
 
@@ -202,8 +204,12 @@ fn open(dir: &Path) -> Option<(Side, Index)> {
             return None;
         }
     };
+    Some((side(dir)?, index))
+}
+
+fn side(dir: &Path) -> Option<Side> {
     let roots = Root::open(dir.parent()?).ok()?;
-    Some((Side::open(&roots, dir.file_name()?).ok()?, index))
+    Side::open(&roots, dir.file_name()?).ok()
 }
 
 fn content<'a>(index: &Index, node: &'a Node) -> Option<Content<'a>> {
@@ -230,7 +236,8 @@ fn link_new(dir: &Path, candidates: &[Found]) -> io::Result<Linker> {
         };
         let mut linked = Vec::new();
         for (path, node) in &left {
-            let Some(content) = content(&index, node).filter(|_| theirs.nodes.get(*path) == Some(*node)) else {
+            let Some(content) = content(&index, node).filter(|_| theirs.nodes.get(*path) == Some(*node))
+            else {
                 continue;
             };
             if linker.link(path, content, &source, &target, false)? != Outcome::Unlike {
@@ -250,28 +257,32 @@ type Holders = HashMap<[u8; DIGEST], Vec<usize>>;
 fn link_all(found: &[Found]) -> io::Result<Linker> {
     let mut linker = Linker::default();
     let mut holders: Holders = HashMap::new();
-    let mut sides: Vec<Side> = Vec::new();
-    for image in found {
+    for (n, image) in found.iter().enumerate() {
         let Some((target, index)) = open(&image.dir) else {
             continue;
         };
+        // Runs of files have the same source, and only so many can be open.
+        let mut opened: Option<(usize, Side)> = None;
         for (path, node) in &index.nodes {
             let Some(content) = content(&index, node) else {
                 continue;
             };
             let known = holders.entry(key(path, node)).or_default();
             let mut alone = true;
-            for source in known.iter().filter_map(|at| sides.get(*at)) {
+            for at in known.iter() {
+                if opened.as_ref().is_none_or(|(last, _)| last != at) {
+                    opened = found.get(*at).and_then(|image| Some((*at, side(&image.dir)?)));
+                }
+                let Some((_, source)) = &opened else { continue };
                 if linker.link(path, content, source, &target, true)? != Outcome::Unlike {
                     alone = false;
                     break;
                 }
             }
             if alone {
-                known.push(sides.len());
+                known.push(n);
             }
         }
-        sides.push(target);
     }
     Ok(linker)
 }

@@ -47,7 +47,10 @@ impl Difference {
                 Some(_) => {}
             }
         }
-        let extra = found.nodes.keys().filter(|path| !expected.nodes.contains_key(*path));
+        let extra = found
+            .nodes
+            .keys()
+            .filter(|path| !expected.nodes.contains_key(*path));
         out.extra = extra.cloned().collect();
         let attributes = (&expected.attributes, &found.attributes);
         out.attributes = matches!(attributes, (Some(a), Some(b)) if a != b) && out.lists_are_empty();
@@ -55,7 +58,9 @@ impl Difference {
     }
 
     fn lists_are_empty(&self) -> bool {
-        [&self.missing, &self.extra, &self.corrupted].iter().all(|list| list.is_empty())
+        [&self.missing, &self.extra, &self.corrupted]
+            .iter()
+            .all(|list| list.is_empty())
     }
 
     /// The lists as they are printed.
@@ -101,8 +106,7 @@ pub fn read_index(path: &Path) -> Result<Option<Index>, String> {
 /// `vagga _verify NAME [--against FILE]`; returns the exit code.
 pub fn verify(storage: &Storage, name: &str, against: Option<&Path>) -> Result<u8, Failure> {
     let image = storage.current(name).ok_or_else(|| {
-        fail(format!("Container {name:?} is not built"))
-            .with_hint(format!("build it: vagga _build {name}"))
+        fail(format!("Container {name:?} is not built")).with_hint(format!("build it: vagga _build {name}"))
     })?;
     let _used = storage.use_image(&image);
     let own = image.dir.join(INDEX);
@@ -111,8 +115,11 @@ pub fn verify(storage: &Storage, name: &str, against: Option<&Path>) -> Result<u
         Ok(Some(index)) => index,
         Ok(None) if against.is_some() => return Err(fail(format!("There is no index {path:?}"))),
         Ok(None) => {
-            return Err(fail(format!("Container {name:?} has no index, {path:?} is missing"))
-                .with_hint("`vagga _hardlink` makes one; the setting index-all-images does at every build"))
+            return Err(
+                fail(format!("Container {name:?} has no index, {path:?} is missing")).with_hint(
+                    "`vagga _hardlink` makes one; the setting index-all-images does at every build",
+                ),
+            )
         }
         Err(why) => return Err(fail(format!("Can't use the index {path:?}: {why}"))),
     };
@@ -200,7 +207,11 @@ mod tests {
     #[test]
     fn attributes_count_only_where_both_have_them() {
         let files = [("a", 0)];
-        let (one, two, none) = (index(Some("1"), &files), index(Some("2"), &files), index(None, &files));
+        let (one, two, none) = (
+            index(Some("1"), &files),
+            index(Some("2"), &files),
+            index(None, &files),
+        );
         assert!(Difference::between(&one, &two).attributes);
         for (a, b) in [(&one, &none), (&none, &two), (&one, &one)] {
             assert_eq!(Difference::between(a, b), Difference::default());

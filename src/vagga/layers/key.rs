@@ -115,6 +115,7 @@ fn root(context: Context, before: &Digest) -> Key {
         .field(ids.uid.to_string())
         .field(ids.gid.to_string())
         .field([u8::from(ids.is_single())])
+        .field(settings.source_date_epoch.to_le_bytes())
         .field(before.clone().finish().0);
     for text in texts {
         hasher = match text {
@@ -183,17 +184,7 @@ mod tests {
     fn chain(setup: &[Step], ids: &IdMaps, settings: &Settings, images: &[(String, String)]) -> Chain {
         let container = Container {
             setup: setup.to_vec(),
-            data_dirs: Vec::new(),
-            image_cache_url: None,
-            auto_clean: false,
-            uids: Vec::new(),
-            gids: Vec::new(),
-            environ: Default::default(),
-            environ_file: None,
-            default_shell: Vec::new(),
-            resolv_conf_path: None,
-            hosts_file_path: None,
-            volumes: Default::default(),
+            ..crate::vagga::cli::samples::container()
         };
         let mut digest = Digest::new();
         let mut boundaries = vec![digest.clone()];

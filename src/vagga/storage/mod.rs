@@ -7,6 +7,8 @@ pub mod image;
 pub mod lock;
 mod subdir;
 
+pub use subdir::init as init_storage_dir;
+
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;

@@ -10,6 +10,8 @@ use crate::vagga::project::Project;
 
 /// How many suffixed names are tried when the project's own name is taken.
 const MAX_SUFFIX: u32 = 100;
+/// Exit code of [`init`] for what can never work.
+const REFUSED: u8 = 1;
 
 /// The project's directory in `storage`; chosen, created and linked on first use.
 pub(super) fn find(
@@ -29,10 +31,7 @@ pub(super) fn find(
         }
     }
     if !storage.is_dir() {
-        return Err(
-            fail(format!("storage-dir {storage:?} must exist and be a directory"))
-                .with_hint(format!("mkdir -p {storage:?}, or change the setting storage-dir")),
-        );
+        return Err(missing(storage));
     }
     let dir = match &project.settings.storage_subdir_from_env_var {
         Some(var) => shared_dir(storage, var, env)?,
@@ -40,6 +39,53 @@ pub(super) fn find(
     };
     symlink(&dir, &link).map_err(|e| fail(format!("Can't create symlink {link:?}: {e}")))?;
     Ok(dir)
+}
+
+/// `_init_storage_dir`: makes the directory `name` of the storage directory the project's. What is linked so already is
+/// fine; a directory of another project is taken only with `allow_multiple`.
+///
+/// Errors: exit 1 for a bad name or without the setting, 121 when a link leads elsewhere. Nothing is made then.
+pub fn init(project: &Project, name: &str, allow_multiple: bool) -> Result<(), Failure> {
+    let refused = |text: String| Failure::new(REFUSED, format!("_init_storage_dir: {text}"));
+    let Some(storage) = &project.settings.storage_dir else {
+        return Err(refused("the setting storage-dir is missing".into()));
+    };
+    if name.contains('/') || name.starts_with('.') || name.is_empty() {
+        return Err(refused(format!("{name:?} must be a plain name")));
+    }
+    if !storage.is_dir() {
+        return Err(missing(storage));
+    }
+    let (vagga_dir, dir) = (project.root.join(".vagga"), storage.join(name));
+    super::internal_dir(&vagga_dir)?;
+    let (link, back) = (vagga_dir.join(".lnk"), dir.join(".lnk"));
+    let forth = is_link_missing(&link, &dir)?;
+    let back_missing = !allow_multiple && is_link_missing(&back, &project.root)?;
+    match make_dir(&dir) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(cant_create(&dir, &e)),
+        _ if !dir.is_dir() => return Err(fail(format!("{dir:?} exists but is not a directory"))),
+        _ => {}
+    }
+    for (needed, link, target) in [(back_missing, &back, &project.root), (forth, &link, &dir)] {
+        if needed {
+            symlink(target, link).map_err(|e| cant_create(link, &e))?;
+        }
+    }
+    Ok(())
+}
+
+/// True when the link is to be made. Errors: it leads elsewhere.
+fn is_link_missing(link: &Path, target: &Path) -> Result<bool, Failure> {
+    match fs::read_link(link) {
+        Ok(found) if found == target || same_dir(&found, target) => Ok(false),
+        Ok(found) => Err(
+            fail(format!("{link:?} points to {found:?}, not to {target:?}")).with_hint(format!(
+            "remove {link:?} if the other place is not needed, or use --allow-multiple for a shared directory"
+        )),
+        ),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(e) => Err(fail(format!("{link:?} must be a symlink: {e}"))),
+    }
 }
 
 /// An existing `.vagga/.lnk` decides, as long as it leads to a directory of `storage`.
@@ -107,6 +153,11 @@ fn own_dir(project: &Project, storage: &Path) -> Result<PathBuf, Failure> {
         "{storage:?} already holds {name:?} and {name:?}-1 to -{MAX_SUFFIX}"
     ))
     .with_hint("remove directories of projects that are gone, or set storage-subdir-from-env-var"))
+}
+
+fn missing(storage: &Path) -> Failure {
+    fail(format!("storage-dir {storage:?} must exist and be a directory"))
+        .with_hint(format!("mkdir -p {storage:?}, or change the setting storage-dir"))
 }
 
 fn make_dir(dir: &Path) -> io::Result<()> {

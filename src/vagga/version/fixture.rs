@@ -1,6 +1,5 @@
 //! A project on disk with given containers, for tests of versions.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
@@ -80,16 +79,8 @@ impl Fixture {
 pub(super) fn container(setup: Vec<Step>) -> Container {
     Container {
         setup,
-        data_dirs: Vec::new(),
-        image_cache_url: None,
-        auto_clean: false,
         uids: default_ranges(),
         gids: default_ranges(),
-        environ: BTreeMap::new(),
-        environ_file: None,
-        default_shell: Vec::new(),
-        resolv_conf_path: None,
-        hosts_file_path: None,
-        volumes: BTreeMap::new(),
+        ..crate::vagga::cli::samples::container()
     }
 }

@@ -24,6 +24,16 @@ const KEYS: &[Key] = &[
         Kind::Text,
         "Template of the URL of a ready image.",
     ),
+    optional(
+        "image_cache_keyring",
+        Kind::Path(PathRule::Relative),
+        "Keys that must have signed the manifest of a ready image.",
+    ),
+    optional(
+        "image_cache_sha256",
+        Kind::Text,
+        "Digest of the archive of a ready image.",
+    ),
     flag(
         "auto_clean",
         "Delete the previous version after a successful build.",

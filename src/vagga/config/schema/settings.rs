@@ -55,6 +55,15 @@ const GENERAL: &[Key] = &[
         Kind::Bool,
         "`false`: build without keeping or using layers.",
     ),
+    optional(
+        "source_date_epoch",
+        // Times of files have 32 bits in some formats.
+        Kind::Number {
+            min: 0,
+            max: u32::MAX as i64,
+        },
+        "No file of an image is younger than this (seconds since 1970).",
+    ),
     optional("debian_mirror", Kind::Text, "Mirror of `!Debian`."),
     optional("ubuntu_mirror", Kind::Text, "Mirror of `!Ubuntu`."),
     optional(
@@ -94,6 +103,16 @@ pub const OUTSIDE: &[Key] = &[
         "external_volumes",
         Kind::Map(KeyRule::Path(PathRule::Relative), &Kind::Path(PathRule::Absolute)),
         "Name below /volumes to directory of the host.",
+    ),
+    optional(
+        "image_cache_keyring",
+        PATH,
+        "Keys that must have signed the manifests of ready images.",
+    ),
+    optional(
+        "image_cache_unsigned",
+        Kind::Choice(&["never", "https", "always"]),
+        "Where ready images may come from that are neither signed nor of known digest.",
     ),
     optional("push_image_script", Kind::Text, "Script of `_push_image`."),
     optional("auto_apply_sysctl", Kind::Bool, "Raise sysctls through sudo."),

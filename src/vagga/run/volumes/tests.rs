@@ -6,18 +6,11 @@ use crate::vagga::config::volume::{Snapshot, Subdir};
 
 fn container() -> Container {
     Container {
-        setup: Vec::new(),
-        data_dirs: Vec::new(),
-        image_cache_url: None,
-        auto_clean: false,
         uids: default_ranges(),
         gids: default_ranges(),
-        environ: BTreeMap::new(),
-        environ_file: None,
-        default_shell: Vec::new(),
         resolv_conf_path: Some("/etc/resolv.conf".into()),
         hosts_file_path: Some("/etc/hosts".into()),
-        volumes: BTreeMap::new(),
+        ..crate::vagga::cli::samples::container()
     }
 }
 
