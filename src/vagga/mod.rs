@@ -19,6 +19,7 @@ pub mod project;
 pub mod run;
 pub mod selection;
 pub mod storage;
+pub mod to_lithos;
 pub mod version;
 
 /// Entry point of the `vagga` executable; returns the process exit code.

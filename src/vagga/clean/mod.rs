@@ -26,6 +26,7 @@ use super::project::Project;
 use super::storage::Storage;
 
 pub use crate::config::duration::parse as parse_age;
+pub use remove::remove_trees;
 use remove::Remover;
 use select::{entries, Candidate};
 

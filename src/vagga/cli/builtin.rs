@@ -23,6 +23,7 @@ use crate::vagga::ids;
 use crate::vagga::layers;
 use crate::vagga::project::Project;
 use crate::vagga::storage::Storage;
+use crate::vagga::to_lithos;
 use crate::vagga::version;
 
 /// Column of explanations in the help.
@@ -115,6 +116,7 @@ fn in_project(
             run::in_container(project, &globals, first, parsed.has(Key::Writable), argv)
         }
         Job::VersionHash => version_hash(project, first, parsed),
+        Job::ToLithos => write_for_lithos(project, globals, parsed),
         Job::Layers => list_layers(
             project,
             parsed.positionals.first().map(String::as_str),
@@ -151,6 +153,34 @@ fn list(project: &Project, parsed: &Parsed) -> Result<u8, Failure> {
         &project.config,
         options,
         &project.origins.commands,
+    ))
+}
+
+/// `_to_lithos [-o DIR] CONTAINER [PROCESS…]`
+fn write_for_lithos(project: &Project, globals: &Globals, parsed: &Parsed) -> Result<u8, Failure> {
+    let (name, processes) = match parsed.positionals.split_first() {
+        Some((name, processes)) => (name.as_str(), processes),
+        None => ("", &[][..]),
+    };
+    names::check_container(&project.config, name)?;
+    let output = parsed.options.iter().find(|(key, _)| *key == Key::Output);
+    let dir = output.and_then(|(_, value)| value.clone());
+    let dir = dir.unwrap_or_else(|| format!("lithos-{name}"));
+    let storage = Storage::open(project)?;
+    let notes = to_lithos::export(
+        project,
+        &storage,
+        name,
+        processes,
+        dir.as_ref(),
+        globals.build_mode,
+    )?;
+    for note in notes {
+        log::warn!("{note}");
+    }
+    output::out(&format!(
+        "{dir}/images     copy to /var/lib/lithos/images/{name} on every machine\n{dir}/sandboxes  look through, then copy to \
+         /etc/lithos/sandboxes\n{dir}/processes  install with: lithos_switch {name} {name}.yaml\n"
     ))
 }
 

@@ -344,6 +344,31 @@ pub const ALL: &[BuiltIn] = &[
         ..NONE
     },
     BuiltIn {
+        name: "_to_lithos",
+        job: Job::ToLithos,
+        about: "Write an image directory and the configuration to run it in production by lithos",
+        flags: &[Flag {
+            repeat: false,
+            ..Flag::new(
+                Key::Output,
+                &["-o", "--output"],
+                "Directory to make; by default lithos-CONTAINER",
+            )
+            .takes("DIR")
+        }],
+        positionals: &[
+            CONTAINER,
+            Positional {
+                name: "process",
+                arity: Arity::Rest,
+                help: "Commands, and children as GROUP-CHILD; none for all that run in the container",
+                offer: Offer::Nothing,
+            },
+        ],
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
         name: "_layers",
         job: Job::Layers,
         about: "List the layers that builds keep: why, how large, when used",

@@ -52,6 +52,7 @@ pub enum Key {
     Zstd,
     Against,
     AllowMultiple,
+    Output,
     /// Option of a command that this version does not have.
     Other,
 }
@@ -180,6 +181,7 @@ pub enum Job {
     Complete,
     CompletionScript,
     Manual,
+    ToLithos,
     /// Not in this version.
     Missing,
 }
