@@ -435,3 +435,52 @@ SH
     contains "$output" 'building without layers'
     contains "$output" v2
 }
+
+@test "more layers than a mount takes are made into one" {
+    {
+        printf 'containers:\n  c:\n    setup:\n    - !Tar { url: ./busybox.tar }\n'
+        for n in $(seq 70); do echo "    - !Sh \"echo $n > /file; mkdir -p /d; rm -f /d/$((n - 1)); echo $n > /d/$n\""; done
+        printf '    - !Sh "echo v1 > /last"\n  e: { setup: [ !Container c, !Sh "cat /file /last; ls /d" ] }\n'
+    } > "$BATS_TEST_TMPDIR/many"
+    write_project < "$BATS_TEST_TMPDIR/many"
+    build
+    [ "$(cat .vagga/c/file)" = 70 ] && [ "$(ls .vagga/c/d)" = 70 ]
+    contains "$(vagga _layers c)" 'layers made into one'
+    sed -i 's/v1/v2/' vagga.yaml
+    build
+    lacks "$(cat build.log)" '[71/72]'
+    [ "$(cat .vagga/c/file .vagga/c/last)" = $'70\nv2' ] && [ "$(ls .vagga/c/d)" = 70 ]
+    build e
+    contains "$(cat build.log)" $'70\nv2\n+ ls /d\n70'
+}
+
+@test "--force of one container leaves the layers of others alone" {
+    write_project <<'YAML'
+containers:
+  a: { setup: [ !Tar { url: ./busybox.tar }, !Sh "echo a" ] }
+  b: { setup: [ !Sh "echo none" ] }
+YAML
+    sed -i 's/!Sh "echo none"/!Text { \/x: y }, !Text { \/z: v1 }/' vagga.yaml
+    build a
+    build b
+    vagga _build --force a 2>/dev/null
+    sed -i 's/v1/v2/' vagga.yaml
+    build b
+    contains "$(cat build.log)" 'b [1/2] as before'
+}
+
+@test "a deep tree" {
+    write_project <<'YAML'
+containers:
+  c:
+    setup:
+    - !Tar { url: ./busybox.tar }
+    - !Sh "set +x; i=0; mkdir /deep; cd /deep; while [ $i -lt 1500 ]; do mkdir d; cd d; i=$((i + 1)); done; echo 1 > bottom"
+    - !Sh "echo v1"
+YAML
+    build
+    sed -i 's/v1/v2/' vagga.yaml
+    build
+    contains "$(cat build.log)" 'c [1-2/3] as before'
+    [ "$(cd .vagga/c/deep && find . -name bottom | wc -l)" = 1 ]
+}

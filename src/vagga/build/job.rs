@@ -104,10 +104,10 @@ impl Job<'_> {
         at: &dyn Fn(&str, StepError) -> StepError,
     ) -> Result<(), StepError> {
         let total = self.config.setup.len();
+        b.progress.skip(b.steps_done());
         for (n, s) in self.config.setup.iter().enumerate() {
             let title = step::describe(s);
             if n < b.steps_done() {
-                b.progress.skip();
                 timings.mark(&format!("Kept: {title}"));
                 continue;
             }

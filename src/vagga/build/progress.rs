@@ -56,9 +56,17 @@ impl Progress {
         }
     }
 
-    /// The next step was done in an earlier build.
-    pub fn skip(&mut self) {
-        self.step += 1;
+    /// So many steps were done in an earlier build.
+    pub fn skip(&mut self, steps: usize) {
+        self.step = steps;
+        if steps > 0 {
+            let range = if steps == 1 {
+                "1".into()
+            } else {
+                format!("1-{steps}")
+            };
+            self.note(&format!("{} [{range}/{}] as before", self.container, self.total));
+        }
     }
 
     /// A program is about to write to the terminal: the title becomes a line of its own and the live line goes away.

@@ -128,7 +128,7 @@ impl Stack {
         super::builder::write_resolver(&root, &mut |_| ())?;
         let key = self.chain.steps.first().cloned();
         match key {
-            Some(key) => self.commit(&key, SKELETON, None),
+            Some(key) => self.keep(&key, SKELETON, None, false),
             None => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
@@ -219,6 +219,20 @@ impl Stack {
 
     /// Makes the upper directory a layer, which the next one will lie upon. The overlay must be unmounted.
     pub fn commit(&mut self, key: &Key, title: &str, state: Option<serde_json::Value>) -> io::Result<()> {
+        self.keep(key, title, state, self.anew)?;
+        match self.below.len() > MAX_LAYERS {
+            true => self.merge(),
+            false => Ok(()),
+        }
+    }
+
+    fn keep(
+        &mut self,
+        key: &Key,
+        title: &str,
+        state: Option<serde_json::Value>,
+        anew: bool,
+    ) -> io::Result<()> {
         let part = self.draft.root.sub(self.part())?;
         part.remove_all("work")?;
         settle::clamp(&part.sub(DIFF)?, self.epoch)?;
@@ -226,7 +240,7 @@ impl Stack {
         let marker = self.marker(key, title, Some(content), state);
         let kept = self
             .store
-            .commit(&self.draft, &self.part.to_string(), &marker, self.anew)?;
+            .commit(&self.draft, &self.part.to_string(), &marker, anew)?;
         self.upper = None;
         let ids = kept.stack();
         match kept == marker {
@@ -238,10 +252,7 @@ impl Stack {
             // Another build was faster: its layer is the one that later builds will find.
             false => self.change_to(&ids)?,
         }
-        match self.below.len() > MAX_LAYERS {
-            true => self.merge(),
-            false => Ok(()),
-        }
+        Ok(())
     }
 
     /// Lies on these layers from now on; those it lay on before need not be looked at again.
@@ -276,7 +287,7 @@ impl Stack {
         self.apply(&part.sub(DIFF)?)?;
         self.below = Vec::new();
         let title = format!("{} layers made into one", ids.len());
-        self.commit(&key, &title, None)
+        self.keep(&key, &title, None, false)
     }
 
     /// Lays everything over a directory of the same file system: the layers, and an upper directory not committed.

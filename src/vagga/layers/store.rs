@@ -1,5 +1,7 @@
 //! The directory of layers: what may be believed of it, how a layer gets in.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,6 +26,8 @@ const TEMPORARY: &str = ".tmp.";
 pub struct Store {
     dir: PathBuf,
     root: Root,
+    /// Layers that were found not to be what they should be, so that nobody compares them again.
+    broken: RefCell<BTreeSet<Id>>,
     _lock: Lock,
 }
 
@@ -55,6 +59,7 @@ impl Store {
         Ok(Store {
             dir: dir.to_path_buf(),
             root,
+            broken: RefCell::default(),
             _lock: held,
         })
     }
@@ -66,20 +71,31 @@ impl Store {
 
     /// The open files of a layer, if they are those it was made of.
     pub fn intact(&self, id: &Id) -> Option<Root> {
-        let expected = self.load(&id.key)?.content.filter(|c| c.digest == id.digest)?;
+        if self.broken.borrow().contains(id) {
+            return None;
+        }
         let diff = self.root.sub(Path::new(&id.key).join(DIFF)).ok()?;
-        match Content::of(&diff) {
-            Ok(found) if found == expected => Some(diff),
+        if self.compare(id, &diff) {
+            return Some(diff);
+        }
+        self.broken.borrow_mut().insert(id.clone());
+        None
+    }
+
+    fn compare(&self, id: &Id, diff: &Root) -> bool {
+        let Some(expected) = self.load(&id.key).and_then(|marker| marker.content) else {
+            return false;
+        };
+        let dir = self.dir.join(&id.key);
+        match Content::of(diff) {
+            Ok(found) if found == expected => expected.digest == id.digest,
             Ok(_) => {
-                log::warn!(
-                    "files of the layer {:?} were changed, it is not used any more",
-                    self.dir.join(&id.key)
-                );
-                None
+                log::warn!("files of the layer {dir:?} were changed, it is not used any more");
+                false
             }
             Err(e) => {
-                log::warn!("can't read the layer {:?}: {e}", self.dir.join(&id.key));
-                None
+                log::warn!("can't read the layer {dir:?}: {e}");
+                false
             }
         }
     }
