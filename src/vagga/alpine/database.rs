@@ -161,6 +161,10 @@ impl Database {
         let mut builder = tar::Builder::new(Vec::new());
         for ((checksum, kind), (prefix, member)) in &self.scripts {
             let mut header = tar::Header::new_gnu();
+            // apk takes nothing for a file that does not say that it is one, and then drops the script.
+            header.set_entry_type(tar::EntryType::Regular);
+            header.set_uid(0);
+            header.set_gid(0);
             header.set_mode(0o755);
             header.set_mtime(member.mtime);
             header.set_size(member.bytes.len() as u64);
