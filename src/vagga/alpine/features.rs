@@ -70,6 +70,9 @@ pub fn packages<'a>(
                 build: vec![format!("{php}-dev")],
             })
         }
+        Feature::Composer => build(&["composer"]),
+        Feature::ComposerToKeep => kept(&["composer"]),
+        Feature::Bundler => kept(&["ruby-bundler"]),
         Feature::Ruby => kept(&["ruby"]),
         Feature::RubyDev => build(&["ruby-dev"]),
         Feature::Git => build(&["git", "ca-certificates"]),

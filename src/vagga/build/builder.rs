@@ -159,6 +159,25 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The same while a directory is hidden by an empty one, which is in memory and vanishes afterwards.
+    pub fn run_without(&mut self, hidden: &Path, c: &GuestCommand) -> Result<(), StepError> {
+        let made = match self.root.mkdir(hidden, 0o755) {
+            Ok(()) => true,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(e) => return Err(StepError::io("create directory", hidden, &e)),
+        };
+        let result = mounts::hide(&self.root, hidden).and_then(|()| {
+            let result = self.run(c);
+            mounts::show(&self.root, hidden)?;
+            result
+        });
+        if made {
+            let removed = self.root.rmdir(hidden).at("remove directory", hidden);
+            return result.and(removed);
+        }
+        result
+    }
+
     /// Makes a file available: a local source (`./x`, `/volumes/NAME/x`) as it is, a download in the cache. Returns its
     /// path on the host. The addresses are tried in order.
     pub fn fetch(&mut self, urls: &[String], sha256: Option<&str>) -> Result<PathBuf, StepError> {

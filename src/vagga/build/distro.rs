@@ -34,10 +34,16 @@ pub enum Feature {
     Php,
     /// Headers, for the build only.
     PhpDev,
+    /// composer, for the build only.
+    Composer,
+    /// composer, kept.
+    ComposerToKeep,
     /// Ruby: kept.
     Ruby,
     /// Headers, for the build only.
     RubyDev,
+    /// bundler: kept, programs of gems load it.
+    Bundler,
     /// For the build only.
     Git,
     /// For the build only.

@@ -35,6 +35,14 @@ impl StepError {
         self.hint = Some(hint.into());
         self
     }
+
+    /// The same error with a remedy, unless it has a better one.
+    pub fn or_hint(self, hint: &str) -> StepError {
+        match self.hint {
+            Some(_) => self,
+            None => self.with_hint(hint),
+        }
+    }
 }
 
 impl From<io::Error> for StepError {

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::builder::Builder;
 use super::error::{IoContext, StepError};
-use super::settle;
-use super::step::python;
+use super::{settle, step};
 use crate::sys::fs::Kind;
 use crate::sys::path::Root;
 use crate::vagga::config::Container;
@@ -19,7 +18,7 @@ const EMPTY_DIRS: [&str; 2] = ["/tmp", "/var/tmp"];
 
 /// Everything between the last step and the finished image, in the documented order.
 pub fn finish(b: &mut Builder, config: &Container) -> Result<(), StepError> {
-    python::finish(b)?;
+    step::finish(b)?;
     if b.state.distribution.is_some() {
         b.with_distribution(|d, b| d.finish(b))?;
     }

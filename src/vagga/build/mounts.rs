@@ -121,6 +121,16 @@ pub(super) fn bind(root: &Root, host: &Path, at: &Path, read_only: bool) -> Resu
         .map_err(|e| StepError::io(&format!("mount {host:?} at"), at, &e))
 }
 
+/// Mounts an empty directory in memory over one of the root.
+pub(super) fn hide(root: &Root, at: &Path) -> Result<(), StepError> {
+    mount::tmpfs(root, at, Some(RUN_SIZE), 0o755, None, None).at("mount a tmpfs at", at)
+}
+
+/// Undoes [`hide`].
+pub(super) fn show(root: &Root, at: &Path) -> Result<(), StepError> {
+    mount::umount(root, at).at("unmount", at)
+}
+
 /// Mounts a directory of an image, read-only, at a directory of the root.
 pub(super) fn bind_image(root: &Root, image: &Root, source: &Path, at: &Path) -> Result<(), StepError> {
     let fd = image.open_dir(source).at("open", source)?;

@@ -11,7 +11,7 @@ use super::builder::Builder;
 use super::distro;
 use super::error::StepError;
 use super::mounts::{MountSource, Mounted};
-use super::state::State;
+use super::state::{State, Used};
 use super::step::python::Pip;
 use crate::vagga::config::step::{ComposerConfig, GemConfig, NpmConfig, PipConfig};
 
@@ -32,6 +32,7 @@ pub(super) struct Snapshot {
     npm: Option<NpmConfig>,
     gem: Option<GemConfig>,
     composer: Option<ComposerConfig>,
+    used: Used,
 }
 
 /// The state as JSON; `None` when something in it cannot be kept, so that a build cannot begin here.
@@ -47,6 +48,7 @@ pub(super) fn take(b: &Builder) -> Option<serde_json::Value> {
         npm,
         gem,
         composer,
+        used,
     } = &b.state;
     let snapshot = Snapshot {
         environ: changes(&b.initial_environ, &b.environ),
@@ -65,6 +67,7 @@ pub(super) fn take(b: &Builder) -> Option<serde_json::Value> {
         npm: npm.clone(),
         gem: gem.clone(),
         composer: composer.clone(),
+        used: used.clone(),
     };
     serde_json::to_value(snapshot).ok()
 }
@@ -93,6 +96,7 @@ pub(super) fn restore(b: &mut Builder, snapshot: Snapshot) -> Result<(), StepErr
         npm: snapshot.npm,
         gem: snapshot.gem,
         composer: snapshot.composer,
+        used: snapshot.used,
     };
     b.made = snapshot.made;
     for mounted in snapshot.mounted.into_iter().filter(is_kept) {

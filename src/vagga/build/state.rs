@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use serde_derive::{Deserialize, Serialize};
+
 use super::distro::Distribution;
 use super::error::StepError;
+use super::step::node::Npm;
 use super::step::python::Pip;
 use crate::vagga::config::step::{ComposerConfig, GemConfig, NpmConfig, PipConfig};
 
@@ -31,6 +34,19 @@ pub struct State {
     pub gem: Option<GemConfig>,
     /// The last `!ComposerConfig`.
     pub composer: Option<ComposerConfig>,
+    /// Package managers whose packages are listed at the end.
+    pub used: Used,
+}
+
+/// Package managers that steps have used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Used {
+    /// npm as it was found.
+    pub npm: Option<Npm>,
+    /// The gem command.
+    pub gem: Option<String>,
+    /// Directories with a `composer.json` whose packages composer has installed.
+    pub composer: BTreeSet<PathBuf>,
 }
 
 impl State {

@@ -30,8 +30,11 @@ pub fn packages(feature: Feature) -> Result<Packages, StepError> {
         Feature::NodeDev => (&[], &["libnode-dev"]),
         Feature::Php => (&["php-cli", "php-common", "php-zip", "php-xml"], &[]),
         Feature::PhpDev => (&[], &["php-dev"]),
+        Feature::Composer => (&[], &["composer"]),
+        Feature::ComposerToKeep => (&["composer"], &[]),
         Feature::Ruby => (&["ruby"], &[]),
         Feature::RubyDev => (&[], &["ruby-dev"]),
+        Feature::Bundler => (&["bundler"], &[]),
         Feature::Git => (&[], &["git", "ca-certificates"]),
         Feature::Mercurial => (&[], &["mercurial", "ca-certificates"]),
     };

@@ -23,9 +23,7 @@ const PROJECT_KEYS: [&str; 8] = [
 /// Missing members are hashed as `null`.
 pub fn dependencies(e: &mut Encoder, d: &ComposerDependencies) -> Result<(), VersionError> {
     let dir = Path::new(d.working_dir.as_deref().unwrap_or(""));
-    let lock = dir.join("composer.lock");
-    if e.read_optional(&lock)?.is_some() {
-        let lock = read_json(e, &lock)?;
+    if let Some(lock) = lock(e, d)? {
         let packages = lock.get("packages").and_then(Value::as_array);
         for package in packages.into_iter().flatten() {
             for key in PACKAGE_KEYS {
@@ -42,7 +40,42 @@ pub fn dependencies(e: &mut Encoder, d: &ComposerDependencies) -> Result<(), Ver
     }
     // The title does not fit the member: a slip of the original that every existing hash contains.
     member(e, "require-dev", &project, "autoload-dev");
+    missed(e, d)
+}
+
+/// What decides what is installed and the original did not see: pinned packages for development, options. Each only
+/// when it differs from the default, so that everything else keeps its hash. (`require-dev` of `composer.json` matters
+/// only as long as nothing is pinned, which the first build does.)
+fn missed(e: &mut Encoder, d: &ComposerDependencies) -> Result<(), VersionError> {
+    let lock = lock(e, d)?;
+    let pinned = lock
+        .as_ref()
+        .and_then(|lock| lock.get("packages-dev")?.as_array());
+    for package in pinned.into_iter().flatten().filter(|_| d.dev) {
+        e.field("development", package);
+    }
+    e.opt("prefer", &d.prefer);
+    let flags = [
+        (!d.dev, "no_dev"),
+        (d.ignore_platform_reqs, "ignore_platform_reqs"),
+        (d.no_autoloader, "no_autoloader"),
+        (d.no_scripts, "no_scripts"),
+        (d.no_plugins, "no_plugins"),
+        (d.optimize_autoloader, "optimize_autoloader"),
+        (d.classmap_authoritative, "classmap_authoritative"),
+    ];
+    for (_, name) in flags.iter().filter(|(given, _)| *given) {
+        e.field(name, true);
+    }
     Ok(())
+}
+
+fn lock(e: &Encoder, d: &ComposerDependencies) -> Result<Option<Value>, VersionError> {
+    let path = Path::new(d.working_dir.as_deref().unwrap_or("")).join("composer.lock");
+    match e.read_optional(&path)? {
+        Some(_) => read_json(e, &path).map(Some),
+        None => Ok(None),
+    }
 }
 
 fn member(e: &mut Encoder, title: &str, object: &Value, key: &str) {

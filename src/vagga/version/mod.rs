@@ -17,7 +17,6 @@ mod step;
 mod tree;
 
 #[cfg(test)]
-#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod oracle_tests;
@@ -38,6 +37,8 @@ use super::storage::Storage;
 pub use content::load_steps;
 pub use describe::describe;
 pub use encode::Encoder;
+pub use node::{entries as npm_entries, groups as npm_groups, lock_files as npm_lock};
+pub use ruby::lock_file as gem_lock;
 pub use sink::{Digest, Dump, Listing, Sink, Stepwise};
 
 /// Number of hex digits of the hash in the name of an image directory.

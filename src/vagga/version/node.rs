@@ -1,27 +1,42 @@
 //! `!NpmDependencies`, `!YarnDependencies`: dependencies named by `package.json`, and `yarn.lock`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::{Encoder, VersionError};
 use crate::vagga::config::step::{NpmDependencies, YarnDependencies};
 
-/// Groups of `package.json` in the order in which they are hashed.
-pub fn npm(e: &mut Encoder, d: &NpmDependencies) -> Result<(), VersionError> {
-    let package = read_json(e, &d.file)?;
-    let groups = [
+/// Groups of `package.json` in the order in which they are hashed, and whether they are wanted.
+pub fn groups(d: &NpmDependencies) -> [(bool, &'static str); 6] {
+    [
         (d.package, "dependencies"),
         (d.dev, "devDependencies"),
         (d.peer, "peerDependencies"),
         (d.bundled, "bundledDependencies"),
         (d.bundled, "bundleDependencies"),
         (d.optional, "optionalDependencies"),
-    ];
-    for (_, group) in groups.iter().filter(|(enabled, _)| *enabled) {
+    ]
+}
+
+/// Files that pin what a `package.json` asks for, relative to the project; the first that exists counts.
+pub fn lock_files(package: &Path) -> [PathBuf; 2] {
+    ["npm-shrinkwrap.json", "package-lock.json"].map(|name| package.with_file_name(name))
+}
+
+/// The dependencies; then the lock file, which the original did not know, if there is one.
+pub fn npm(e: &mut Encoder, d: &NpmDependencies) -> Result<(), VersionError> {
+    let package = read_json(e, &d.file)?;
+    for (_, group) in groups(d).iter().filter(|(enabled, _)| *enabled) {
         for (name, spec) in entries(&package, group)? {
             e.field(&name, spec);
+        }
+    }
+    for path in lock_files(&d.file) {
+        if let Some(lock) = e.read_optional(&path)? {
+            e.field("lock", lock);
+            break;
         }
     }
     Ok(())
@@ -57,7 +72,7 @@ pub fn yarn(e: &mut Encoder, d: &YarnDependencies) -> Result<(), VersionError> {
 
 /// Names and version specifications of one group, in byte order. Bundled dependencies are in reality an array of
 /// names that must stand in `dependencies` too; such an array adds nothing.
-fn entries(package: &Value, group: &str) -> Result<Vec<(String, String)>, VersionError> {
+pub fn entries(package: &Value, group: &str) -> Result<Vec<(String, String)>, VersionError> {
     match package.get(group) {
         None | Some(Value::Null | Value::Array(_) | Value::Bool(_)) => Ok(Vec::new()),
         Some(Value::Object(map)) => Ok(map

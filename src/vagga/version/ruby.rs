@@ -1,13 +1,14 @@
 //! `!GemBundle`: the Gemfile and what goes with it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Encoder, VersionError};
 use crate::vagga::config::step::GemBundle;
 
 /// `P(gemfile)`; when `Gemfile.lock` stands beside, the raw contents of the Gemfile (the original's slip, kept because
-/// the hash is shared); `F(line)` for each significant line; the options.
+/// the hash is shared); `F(line)` for each significant line; the options; `F(lock)` with what bundler has pinned, which
+/// the original did not see.
 pub fn bundle(e: &mut Encoder, b: &GemBundle) -> Result<(), VersionError> {
     e.path("gemfile", &b.gemfile);
     let text = e.read_text(&b.gemfile)?;
@@ -26,5 +27,29 @@ pub fn bundle(e: &mut Encoder, b: &GemBundle) -> Result<(), VersionError> {
         e.list("without", &b.without);
     }
     e.opt("trust_policy", &b.trust_policy);
+    if let Some(lock) = e.read_optional(&lock_file(&b.gemfile))? {
+        e.field("lock", lock);
+    }
     Ok(())
+}
+
+/// The file where bundler pins versions: `Gemfile.lock`, or `gems.locked` of a `gems.rb`.
+pub fn lock_file(gemfile: &Path) -> PathBuf {
+    if gemfile.file_name().is_some_and(|name| name == "gems.rb") {
+        return gemfile.with_file_name("gems.locked");
+    }
+    let mut name = gemfile.file_name().unwrap_or_default().to_os_string();
+    name.push(".lock");
+    gemfile.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_files() {
+        assert_eq!(lock_file(Path::new("a/Gemfile")), Path::new("a/Gemfile.lock"));
+        assert_eq!(lock_file(Path::new("gems.rb")), Path::new("gems.locked"));
+    }
 }

@@ -306,6 +306,43 @@ fn node_ruby_php() {
     assert_eq!(f.version("x").unwrap().short(), "5abd5479");
 }
 
+/// What the original forgot is in the version, but only when it is there.
+#[test]
+fn lock_files_count() {
+    let npm = Step::NpmDependencies(NpmDependencies {
+        file: "package.json".into(),
+        package: true,
+        dev: true,
+        peer: false,
+        bundled: true,
+        optional: false,
+    });
+    let gems = Step::GemBundle(GemBundle {
+        gemfile: "Gemfile".into(),
+        without: Vec::new(),
+        trust_policy: None,
+    });
+    let f = Fixture::new(vec![
+        ("npm", container(vec![npm])),
+        ("gems", container(vec![gems])),
+    ]);
+    f.write("package.json", "{}");
+    f.write("Gemfile", "");
+    for (container, lock) in [
+        ("npm", "package-lock.json"),
+        ("npm", "npm-shrinkwrap.json"),
+        ("gems", "Gemfile.lock"),
+    ] {
+        let mut seen = vec![f.version(container).unwrap().short()];
+        for text in ["1", "2"] {
+            f.write(lock, &format!("{lock} {text}"));
+            let version = f.version(container).unwrap().short();
+            assert!(!seen.contains(&version), "{lock}");
+            seen.push(version);
+        }
+    }
+}
+
 #[test]
 fn containers() {
     let of_base = |step| {

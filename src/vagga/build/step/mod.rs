@@ -16,10 +16,14 @@ mod env;
 mod from_image;
 mod git;
 mod git_describe;
+pub mod node;
+mod npm_host;
 mod packages;
+mod php;
 mod pip_host;
 pub mod python;
 mod remove;
+mod ruby;
 mod run_as;
 mod sh;
 mod sub_config;
@@ -81,7 +85,16 @@ pub fn build(b: &mut Builder, step: &Step) -> Result<(), StepError> {
         Step::Py3Install(list) => python::install(b, Family::Python3, list),
         Step::Py2Requirements(file) => python::requirements(b, Family::Python2, file),
         Step::Py3Requirements(file) => python::requirements(b, Family::Python3, file),
-        _ => Err(unavailable(step)),
+        Step::NpmConfig(s) => node::configure(b, s),
+        Step::NpmInstall(list) => node::install(b, list),
+        Step::NpmDependencies(s) => node::dependencies(b, s),
+        Step::YarnDependencies(s) => node::yarn::dependencies(b, s),
+        Step::GemConfig(s) => ruby::configure(b, s),
+        Step::GemInstall(list) => ruby::install(b, list),
+        Step::GemBundle(s) => ruby::bundle(b, s),
+        Step::ComposerConfig(s) => php::configure(b, s),
+        Step::ComposerInstall(list) => php::install(b, list),
+        Step::ComposerDependencies(s) => php::dependencies(b, s),
     }
 }
 
@@ -105,6 +118,10 @@ pub fn replay(b: &mut Builder, step: &Step) -> Result<(), StepError> {
         Step::UbuntuRelease(s) => ubuntu::replay(b, s),
         Step::UbuntuUniverse => ubuntu::replay_universe(b),
         Step::PipConfig(s) => python::configure(b, s),
+        Step::NpmConfig(s) => node::configure(b, s),
+        Step::GemConfig(s) => ruby::configure(b, s),
+        Step::ComposerConfig(s) => php::configure(b, s),
+        Step::NpmInstall(_) | Step::NpmDependencies(_) => node::replay(b),
         _ => Ok(()),
     }
 }
@@ -114,8 +131,12 @@ pub fn replay_all(b: &mut Builder, steps: &[Step]) -> Result<(), StepError> {
     steps.iter().try_for_each(|step| replay(b, step))
 }
 
-fn unavailable(step: &Step) -> StepError {
-    StepError::new(format!("step !{} is not available in this version", step.name()))
+/// Lists of the packages that language steps have installed. Before the base system removes the package managers.
+pub fn finish(b: &mut Builder) -> Result<(), StepError> {
+    python::finish(b)?;
+    node::finish(b)?;
+    ruby::finish(b)?;
+    php::finish(b)
 }
 
 /// A short text of a step for progress, timings and errors: the tag and the beginning of its value.
@@ -145,6 +166,9 @@ pub fn describe(step: &Step) -> String {
         Step::Build(s) => s.container.clone(),
         Step::SubConfig(s) => s.path.display().to_string(),
         Step::EnsureDir(p) | Step::EmptyDir(p) | Step::Remove(p) => p.display().to_string(),
+        Step::GemBundle(s) => s.gemfile.display().to_string(),
+        Step::NpmDependencies(s) => s.file.display().to_string(),
+        Step::YarnDependencies(s) => s.dir.display().to_string(),
         Step::Py2Requirements(p) | Step::Py3Requirements(p) => p.display().to_string(),
         _ => String::new(),
     };
