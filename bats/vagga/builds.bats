@@ -470,3 +470,76 @@ YAML
     [ "$status" -eq 124 ] || [ "$status" -eq 121 ]
     contains "$stderr" 'noexec'
 }
+
+@test "!EnsureDir through a link into /tmp, which is emptied at the end" {
+    write_project <<'YAML'
+containers:
+  c:
+    setup:
+    - !Tar { url: ./busybox.tar }
+    - !Sh "ln -s /tmp/made /link; ln -s loop /loop; mkdir -p /a; ln -s ../tmp/other /a/up"
+    - !EnsureDir /link/below
+    - !EnsureDir /a/up/x/y
+  loop: { setup: [ !Container c, !EnsureDir /loop/x ] }
+YAML
+    run vagga _build c
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    [ -d .vagga/c/tmp/made/below ] && [ -d .vagga/c/tmp/other/x/y ]
+    [ -L .vagga/c/link ] && [ -L .vagga/c/a/up ]
+    run vagga _build loop
+    [ "$status" -eq 121 ]
+    contains "$output" loop
+}
+
+# bats test_tags=root
+@test "build steps of real root cannot mount, and so not write to the kernel's settings" {
+    write_project <<'YAML'
+containers:
+  c:
+    setup:
+    - !Tar { url: ./busybox.tar }
+    - !EnsureDir /m
+    - !Sh |
+        for try in 'mount -o remount,bind,rw /sys' 'mount -o remount,bind,rw /proc/sys' 'umount /proc/sys' 'umount -l /sys' \
+            'mount -t tmpfs none /m' 'mount -o bind /work /m' 'mount -t proc none /m' \
+            'unshare -m mount -o remount,bind,rw /proc/sys' 'unshare -Urm mount -o remount,bind,rw /proc/sys' \
+            'unshare -Urm umount /proc/sys' 'chroot /proc/1/root true'; do
+            if $try 2>/dev/null; then echo "REACHED: $try"; exit 1; fi
+        done
+        if echo x 2>/dev/null > /proc/sys/kernel/domainname; then echo REACHED; exit 1; fi
+    - !RunAs { user-id: 1, script: "! mount -t tmpfs none /m" }
+YAML
+    before=$(cat /proc/sys/kernel/domainname)
+    run vagga _build c
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    [ "$(cat /proc/sys/kernel/domainname)" = "$before" ]
+}
+
+@test "a tree too deep for paths is hashed and copied" {
+    write_project <<'YAML'
+containers:
+  c: { setup: [ !Copy { source: /work/deep, path: /deep } ] }
+YAML
+    python3 - <<'PY'
+import os
+fd = os.open(".", os.O_RDONLY)
+for name in ["deep"] + ["d"] * 2100:
+    os.mkdir(name, dir_fd=fd)
+    inner = os.open(name, os.O_RDONLY, dir_fd=fd)
+    os.close(fd)
+    fd = inner
+os.close(os.open("end", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+PY
+    run timeout 300 vagga _build c
+    [ "$status" -eq 0 ] || { echo "$output" | cut -c1-500; false; }
+    python3 - <<'PY'
+import os
+fd = os.open(".vagga/c/deep", os.O_RDONLY)
+for _ in range(2100):
+    inner = os.open("d", os.O_RDONLY, dir_fd=fd)
+    os.close(fd)
+    fd = inner
+os.stat("end", dir_fd=fd)
+PY
+    rm -rf deep
+}

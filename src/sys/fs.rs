@@ -17,6 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 pub use copy::{can_share, copy_selected, copy_tree, CopyOptions, CopyStats, Method, Mode, Select, Verdict};
+pub use descent::Descent;
 pub use lock::{lock, lock_file, lock_waiting, Lock};
 pub use remove::{remove_at, remove_contents, remove_tree};
 pub use replace::{replace, replace_symlink};

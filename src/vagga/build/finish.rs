@@ -63,15 +63,27 @@ pub fn empty_dir(root: &Root, dir: &Path) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Creates a directory and its parents, mode 0755; fails when the path, or a parent, is something else.
+/// Links followed to find the place of a missing directory, as by the kernel.
+const MAX_LINKS: u32 = 40;
+
+/// Creates a directory and its parents, mode 0755; fails when the path, or a parent, is something else. Where a link
+/// leads to nothing the directory is made that it leads to (`/tmp` is emptied at the end of a build).
 pub fn ensure_dir(root: &Root, dir: &Path) -> Result<(), StepError> {
+    ensure(root, dir, MAX_LINKS)
+}
+
+fn ensure(root: &Root, dir: &Path, links: u32) -> Result<(), StepError> {
     for part in dir.ancestors().collect::<Vec<_>>().into_iter().rev() {
         match root.stat(part) {
             Ok(stat) if stat.kind() == Kind::Dir => {}
             Ok(_) => return Err(StepError::new(format!("{part:?} exists but not a directory"))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                root.mkdir(part, 0o755).at("create directory", part)?
-            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match root.read_link(part) {
+                Ok(target) if links > 0 => {
+                    let target = part.parent().unwrap_or(Path::new("/")).join(target);
+                    ensure(root, &target, links - 1)?;
+                }
+                _ => root.mkdir(part, 0o755).at("create directory", part)?,
+            },
             Err(e) => return Err(StepError::io("create directory", part, &e)),
         }
     }

@@ -18,7 +18,7 @@ use super::error::StepError;
 use crate::container::{dev, Base, Op, Plan, Source};
 use crate::sys::namespace::{self, IdMap, IdMapping, MapMethod};
 use crate::sys::process::{self, Fork, Namespaces, Status, WaitOptions};
-use crate::sys::seccomp;
+use crate::sys::{capability, keyring, seccomp};
 use crate::vagga::ids::IdMaps;
 
 /// Exit code of init when the command could not be started; the reason comes through a pipe.
@@ -162,6 +162,11 @@ impl Guest<'_> {
         let c = self.command;
         std::env::set_current_dir(&c.work_dir)
             .map_err(|e| format!("can't change to directory {:?} of the container: {e}", c.work_dir))?;
+        if self.ids.reach_root() {
+            capability::forbid_mounting().map_err(|e| format!("can't take the right to mount away: {e}"))?;
+        }
+        // Kernels and sandboxes without keyrings have no keys to hide.
+        let _ = keyring::forget_session();
         if c.external_user_id.is_some() {
             nest(unshared, mapped).map_err(|e| format!("can't create a nested user namespace: {e}"))?;
         }

@@ -48,6 +48,11 @@ impl IdMaps {
         self.method == MapMethod::SingleId
     }
 
+    /// A user of the container is the host's root: what belongs to root on the host yields to it.
+    pub fn reach_root(&self) -> bool {
+        self.uid.0.iter().any(|line| line.outside == 0)
+    }
+
     /// Installs the maps in the user namespace of `pid`.
     pub fn write(&self, pid: i32) -> Result<(), Failure> {
         namespace::write_maps(pid, &self.uid, &self.gid, &self.method).map_err(|e| {

@@ -167,3 +167,51 @@ proptest::proptest! {
         }
     }
 }
+
+/// A tree far deeper than the stack of calls, the descriptors and the length of paths allow.
+#[test]
+fn very_deep_trees_are_walked() {
+    use crate::sys::at;
+    use crate::sys::path::Root;
+    use nix::fcntl::OFlag;
+    use std::ffi::OsStr;
+    use std::os::fd::AsFd;
+    use std::path::Path;
+
+    const DEPTH: usize = 5000;
+    let dir = std::env::temp_dir().join(format!("vagga-deep-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let root = Root::open(&dir).unwrap();
+    let mut here = root.open_dir("/").unwrap();
+    for _ in 0..DEPTH {
+        at::mkdir(here.as_fd(), OsStr::new("d"), 0o755).unwrap();
+        here = at::open(
+            here.as_fd(),
+            OsStr::new("d"),
+            OFlag::O_PATH | OFlag::O_DIRECTORY,
+            0,
+        )
+        .unwrap();
+    }
+    at::mkdir(here.as_fd(), OsStr::new("end"), 0o755).unwrap();
+    let count = |filter: &Filter| {
+        let selection = Selection::new(filter).unwrap();
+        let (mut seen, mut longest) = (0, 0);
+        walk(&root, Path::new("/"), &selection, &mut |path, _| {
+            seen += 1;
+            longest = longest.max(path.as_os_str().len());
+            Ok::<_, WalkError>(())
+        })
+        .unwrap();
+        (seen, longest)
+    };
+    let everything = (DEPTH + 2, 2 * DEPTH + 3);
+    // Only the innermost is selected: its parents are visited for its sake.
+    let innermost = Filter {
+        include_regex: Some("end$".into()),
+        ..Filter::default()
+    };
+    assert_eq!(count(&innermost), everything);
+    assert_eq!(count(&rules(&["/none"])), (1, 0));
+    crate::sys::fs::remove_tree(&dir).unwrap();
+}

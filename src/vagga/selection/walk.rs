@@ -1,12 +1,20 @@
 //! Walking a tree with a selection, in the order in which versions hash it.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::vec;
+
+use nix::fcntl::OFlag;
 
 use super::Selection;
-use crate::sys::fs::{Kind, Stat};
+use crate::sys::at;
+use crate::sys::fs::{Descent, Kind, Stat};
 use crate::sys::path::Root;
+
+/// How directories are opened to be read.
+const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW);
 
 /// What stopped a walk.
 #[derive(Debug)]
@@ -43,79 +51,124 @@ pub fn walk<E: From<WalkError>>(
     if stat.kind() != Kind::Dir {
         return Ok(());
     }
-    Walk {
-        root,
+    let mut walk = Walk {
         source,
         selection,
         visit,
+        dirs: Descent::default(),
+        frames: Vec::new(),
+        relative: String::new(),
         pending: Vec::new(),
-    }
-    .directory("")
+    };
+    let top = root.open_with(source, DIRECTORY, 0);
+    top.and_then(|top| walk.dirs.enter(top))
+        .map_err(|e| walk.fail(e))?;
+    walk.run()
 }
 
 struct Walk<'a, E> {
-    root: &'a Root,
     source: &'a Path,
     selection: &'a Selection,
     visit: &'a mut dyn FnMut(&Path, &Stat) -> Result<(), E>,
-    /// Parents of the current entry that have not been visited yet, because nothing in them was selected so far.
-    pending: Vec<(String, Stat)>,
+    /// Open directories down to the current one, so that neither depth nor length of paths matters.
+    dirs: Descent,
+    /// Entries to come of each of these directories, and the length of its path.
+    frames: Vec<(usize, vec::IntoIter<(String, bool)>)>,
+    /// The current entry.
+    relative: String,
+    /// Lengths of the paths of parents that have not been visited yet, because nothing in them was selected so far.
+    pending: Vec<(usize, Stat)>,
 }
 
 impl<E: From<WalkError>> Walk<'_, E> {
-    fn directory(&mut self, relative: &str) -> Result<(), E> {
-        let path = self.full(relative);
-        let fail = |path: &Path, error| WalkError {
-            path: path.to_path_buf(),
-            error,
-        };
-        let mut names = Vec::new();
-        for entry in self.root.read_dir(&path).map_err(|e| fail(&path, e))? {
-            let name = entry.name.into_string().map_err(|name| {
-                let error = io::Error::new(io::ErrorKind::InvalidData, "the name is not valid UTF-8");
-                fail(&path.join(name), error)
+    fn run(&mut self) -> Result<(), E> {
+        self.list()?;
+        while let Some((length, names)) = self.frames.last_mut() {
+            self.relative.truncate(*length);
+            match names.next() {
+                Some((name, is_dir)) => self.entry(&name, is_dir)?,
+                None => {
+                    self.frames.pop();
+                    self.forget();
+                    self.dirs.leave().map_err(|e| self.fail(e))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the directory just entered.
+    fn list(&mut self) -> Result<(), E> {
+        let entries = self.dirs.here().and_then(at::list).map_err(|e| self.fail(e))?;
+        let mut names = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let name = entry.name.into_string().map_err(|name| WalkError {
+                path: self.full().join(name),
+                error: io::Error::new(io::ErrorKind::InvalidData, "the name is not valid UTF-8"),
             })?;
             names.push((name, entry.kind == Kind::Dir));
         }
         names.sort_unstable();
-        for (name, is_dir) in names {
-            let relative = match relative {
-                "" => name,
-                parent => format!("{parent}/{name}"),
-            };
-            let decision = self.selection.decide(&relative, is_dir);
-            if !decision.select && !decision.descend {
-                continue;
-            }
-            let path = self.full(&relative);
-            let stat = self.root.lstat(&path).map_err(|e| fail(&path, e))?;
-            let is_dir = stat.kind() == Kind::Dir;
-            self.pending.push((relative.clone(), stat));
-            if decision.select {
-                self.flush()?;
-            }
-            if is_dir && decision.descend {
-                self.directory(&relative)?;
-            }
-            if self.pending.last().is_some_and(|(last, _)| *last == relative) {
-                self.pending.pop();
-            }
-        }
+        self.frames.push((self.relative.len(), names.into_iter()));
         Ok(())
     }
 
-    /// Visits the entry just found, after those of its parents that were not visited yet.
+    /// An entry of the current directory.
+    fn entry(&mut self, name: &str, is_dir: bool) -> Result<(), E> {
+        if !self.relative.is_empty() {
+            self.relative.push('/');
+        }
+        self.relative.push_str(name);
+        let decision = self.selection.decide(&self.relative, is_dir);
+        if !decision.select && !decision.descend {
+            return Ok(());
+        }
+        let name = OsStr::new(name);
+        let stat = self.dirs.here().and_then(|dir| at::stat(dir, name));
+        let stat = stat.map_err(|e| self.fail(e))?;
+        let descend = decision.descend && stat.kind() == Kind::Dir;
+        self.pending.push((self.relative.len(), stat));
+        if decision.select {
+            self.flush()?;
+        }
+        if !descend {
+            self.forget();
+            return Ok(());
+        }
+        let dir = self.dirs.here().and_then(|dir| at::open(dir, name, DIRECTORY, 0));
+        dir.and_then(|dir| self.dirs.enter(dir))
+            .map_err(|e| self.fail(e))?;
+        self.list()
+    }
+
+    /// Visits the current entry, after those of its parents that were not visited yet.
     fn flush(&mut self) -> Result<(), E> {
-        for (relative, stat) in self.pending.drain(..) {
-            (self.visit)(Path::new(&relative), &stat)?;
+        for (length, stat) in self.pending.drain(..) {
+            let relative = self.relative.get(..length).unwrap_or_default();
+            (self.visit)(Path::new(relative), &stat)?;
         }
         Ok(())
     }
 
-    fn full(&self, relative: &str) -> PathBuf {
-        match relative {
+    /// Leaves the current entry, which nobody needs to see any more.
+    fn forget(&mut self) {
+        let length = self.relative.len();
+        if self.pending.last().is_some_and(|(last, _)| *last == length) {
+            self.pending.pop();
+        }
+    }
+
+    fn full(&self) -> PathBuf {
+        match self.relative.as_str() {
             "" => self.source.to_path_buf(),
             relative => self.source.join(relative),
+        }
+    }
+
+    fn fail(&self, error: io::Error) -> WalkError {
+        WalkError {
+            path: self.full(),
+            error,
         }
     }
 }
