@@ -151,7 +151,7 @@ fn a_missing_key_is_told_in_the_last_two_lines() {
 fn messages_show_the_place() {
     let text = "commands:\n  test: !Command\n    contianer: c\n    container: c\n    run: x\n";
     let expected = "vagga.yaml:3:5: Validation Error: Keys {\"contianer\"} are not expected (did you mean \
-                    \"container\"?)\n        contianer: c\n        ^\n";
+                    \"container\"?) container: Container to run in.\n        contianer: c\n        ^\n";
     assert_eq!(error_of(text), expected);
 }
 

@@ -327,7 +327,8 @@ impl<'a> Checker<'a> {
             let other = key.name.replace('_', "-");
             text.push_str(&format!(" (this is the same key as {other:?})"));
         } else if let Some(close) = closest(name, keys.iter().map(String::as_str)) {
-            text.push_str(&format!(" (did you mean {close:?}?)"));
+            let doc = structure.find(close).map_or("", |k| k.doc);
+            text.push_str(&format!(" (did you mean {close:?}?) {close}: {doc}"));
         }
         self.invalid_at(place, text);
     }
@@ -344,7 +345,8 @@ impl<'a> Checker<'a> {
         let Some(variant) = variants.iter().find(|v| v.tag == tag) else {
             let mut text = format!("The tag {tag} is not expected");
             if let Some(close) = closest(tag, variants.iter().map(|v| v.tag)) {
-                text.push_str(&format!(" (did you mean !{close}?)"));
+                let doc = variants.iter().find(|v| v.tag == close).map_or("", |v| v.doc);
+                text.push_str(&format!(" (did you mean !{close}?) !{close}: {doc}"));
             }
             let place = self.sources.tag_place(tag, self.sources.place(&ast.pos()));
             return self.invalid_at(place, text);

@@ -9,9 +9,11 @@ use serde::de::DeserializeOwned;
 
 use super::check::Checker;
 use super::guard;
+use super::json_view::json_view;
 use super::problem::{Problem, Problems, Stage};
 use super::schema::Kind;
 use super::source::{Place, Source, Sources};
+use super::tree;
 use super::value::Value;
 
 /// Most files that one document may include, counting repetitions.
@@ -60,6 +62,75 @@ impl Document {
             }
             _ => None,
         }
+    }
+
+    /// A top-level value by itself, if it is there and fits.
+    pub fn part(&self, name: &str, kind: &Kind) -> Option<Value> {
+        let Some(Ast::Map(_, _, map)) = &self.tree else {
+            return None;
+        };
+        self.sound(map.get(name)?, kind)
+    }
+
+    /// The entries of a top-level mapping, each by itself; nothing for those that do not fit.
+    pub fn parts(&self, name: &str, kind: &Kind) -> Vec<(String, Option<Value>)> {
+        let section = match &self.tree {
+            Some(Ast::Map(_, _, map)) => map.get(name),
+            _ => None,
+        };
+        let Some(Ast::Map(_, _, entries)) = section else {
+            return Vec::new();
+        };
+        let scalars = &self.problems.sources.scalars;
+        let entry =
+            |(name, ast): (&String, &Ast)| (scalars.resolve_text(name.clone()), self.sound(ast, kind));
+        entries.iter().map(entry).collect()
+    }
+
+    fn sound(&self, ast: &Ast, kind: &Kind) -> Option<Value> {
+        let mut checker = Checker::new(&self.problems.sources);
+        let value = checker.check(tree::copy(ast), kind);
+        checker.finish().is_empty().then_some(value)
+    }
+
+    /// The place of a value by the keys that lead to it (dashes and underscores alike, elements by number), or of the
+    /// innermost value on the way that is there.
+    pub fn place_of(&self, path: &[String]) -> Option<Place> {
+        let sources = &self.problems.sources;
+        let mut here = self.tree.as_ref()?;
+        let mut place = sources.place(&here.pos());
+        for step in path {
+            let next = match here {
+                Ast::Map(_, _, map) => map
+                    .iter()
+                    .find(|(key, _)| same_key(&sources.scalars.resolve_text((*key).clone()), step)),
+                Ast::Seq(_, _, items) => step
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|n| items.get(n))
+                    .map(|item| (step, item)),
+                _ => None,
+            };
+            let Some((key, value)) = next else {
+                break;
+            };
+            let at = sources.place(&value.pos());
+            place = match (here, value) {
+                // Of what has further lines the key says more than the first of them.
+                (Ast::Map(..), Ast::Map(..) | Ast::Seq(..) | Ast::Null(..)) => {
+                    sources.key_place(key, place, at)
+                }
+                _ => at,
+            };
+            here = value;
+        }
+        Some(sources.settle(place))
+    }
+
+    /// The document as JSON, without its tags; null when it could not be parsed.
+    pub fn json_view(&self) -> serde_json::Value {
+        let view = |ast| json_view(tree::copy(ast), &self.problems.sources.scalars);
+        self.tree.as_ref().map_or(serde_json::Value::Null, view)
     }
 
     /// True when the text itself is sound, so that the document can be compared with a table.
@@ -284,6 +355,11 @@ impl Reader {
         }
         self.read_file(&path, Some(place), depth)
     }
+}
+
+/// Keys of structures may be written with dashes or underscores.
+fn same_key(written: &str, wanted: &str) -> bool {
+    written == wanted || written.replace('-', "_") == wanted.replace('-', "_")
 }
 
 /// A relative path without `..` with every `.` dropped, or nothing. Also the rule for mixins.

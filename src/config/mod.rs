@@ -12,11 +12,14 @@ pub mod check;
 pub mod document;
 pub mod duration;
 pub mod guard;
+pub mod json_schema;
+pub mod json_view;
 pub mod number;
 pub mod problem;
 pub mod schema;
 pub mod source;
 pub mod suggest;
+pub mod tree;
 pub mod value;
 
 use std::path::Path;

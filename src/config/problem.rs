@@ -19,6 +19,11 @@ pub enum Stage {
     Version,
     /// The table of keys is violated.
     Validation,
+    /// The parts of the configuration do not fit each other.
+    Finding {
+        /// Otherwise a warning.
+        error: bool,
+    },
     /// A value cannot be converted; the path of the value, like `.commands.test.run`.
     Decode(String),
 }
@@ -66,7 +71,7 @@ impl Problem {
         match self.stage {
             Stage::Version => 0,
             Stage::Reading | Stage::Tokenizer | Stage::Parse | Stage::Preprocess => 1,
-            Stage::Validation | Stage::Decode(_) => 2,
+            Stage::Validation | Stage::Decode(_) | Stage::Finding { .. } => 2,
         }
     }
 }
@@ -147,6 +152,8 @@ impl fmt::Display for Problems {
                 Stage::Preprocess => write!(f, "{label}: Preprocess Error: {}", p.text)?,
                 Stage::Version => write!(f, "{label}: Minimum Vagga Error: {}", p.text)?,
                 Stage::Validation => write!(f, "{label}: Validation Error: {}", p.text)?,
+                Stage::Finding { error: true } => write!(f, "{label}: Error: {}", p.text)?,
+                Stage::Finding { error: false } => write!(f, "{label}: Warning: {}", p.text)?,
                 Stage::Decode(path) => write!(f, "{label}: Decode error at {path}: {}", p.text)?,
             }
             if p.excerpt {

@@ -2,6 +2,7 @@
 pub mod alpine;
 pub mod archive;
 pub mod build;
+pub mod check;
 pub mod clean;
 pub mod cli;
 pub mod config;

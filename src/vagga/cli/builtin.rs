@@ -1,6 +1,7 @@
 //! The built-in commands: from their arguments to the parts of vagga that do the work.
 
 use std::io;
+use std::path::Path;
 
 use super::arguments;
 use super::builtins;
@@ -15,8 +16,11 @@ use super::output;
 use super::parser::{Grammar, Outcome, Parsed};
 use super::run;
 use super::table::{BuiltIn, Job, Key};
+use crate::config::json_schema::json_schema;
 use crate::vagga::build;
+use crate::vagga::check::{self, Report};
 use crate::vagga::clean::{self, Action, Actions};
+use crate::vagga::config::schema::CONFIG;
 use crate::vagga::doctor;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids;
@@ -82,8 +86,31 @@ fn without_project(builtin: &BuiltIn, parsed: &Parsed) -> Result<u8, Failure> {
                 )),
             }
         }
+        Job::Schema => output::out(&schema_text()),
+        Job::Check => check(parsed),
         _ => output::out(&manual::page()),
     }
+}
+
+/// The schema on one line: a program reads it.
+fn schema_text() -> String {
+    let id = concat!("urn:vagga:config:", env!("CARGO_PKG_VERSION"));
+    format!("{}\n", json_schema(id, "vagga.yaml", &CONFIG))
+}
+
+/// `_check`: problems go to stdout, the summary to stderr.
+fn check(parsed: &Parsed) -> Result<u8, Failure> {
+    let report = match parsed.positionals.first() {
+        Some(file) => check::file(Path::new(file)),
+        None => check::project(&dispatch::current_dir()?, &dispatch::variable)?,
+    };
+    let Report { errors, warnings, .. } = report;
+    if errors + warnings > 0 {
+        output::err(&format!("vagga: {errors} errors, {warnings} warnings\n"));
+    }
+    output::out(&report.text)?;
+    let bad = errors > 0 || (warnings > 0 && parsed.has(Key::Strict));
+    Ok(if bad { exit::CONFIG } else { 0 })
 }
 
 fn wrong(builtin: &BuiltIn, message: &str) -> Failure {

@@ -382,6 +382,33 @@ pub const ALL: &[BuiltIn] = &[
         ..NONE
     },
     BuiltIn {
+        name: "_check",
+        job: Job::Check,
+        about: "Print all problems of the configuration; exit code 126 when there are errors",
+        flags: &[Flag::new(
+            Key::Strict,
+            &["--strict"],
+            "Exit with 126 for warnings too",
+        )],
+        positionals: &[Positional {
+            name: "file",
+            arity: Arity::Optional,
+            help: "Configuration to check by itself, with its mixins; by default all of the project",
+            offer: Offer::Nothing,
+        }],
+        anywhere: true,
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
+        name: "_schema",
+        job: Job::Schema,
+        about: "Print a JSON schema of vagga.yaml for editors",
+        anywhere: true,
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
         name: "_hardlink",
         job: Job::Hardlink,
         about: "Replace identical files of containers by hard links",

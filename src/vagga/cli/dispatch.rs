@@ -5,6 +5,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use super::builtin;
 use super::globals::Globals;
@@ -35,19 +36,24 @@ pub fn main() -> u8 {
     })
 }
 
-fn variable(name: &str) -> Option<String> {
+/// A variable of the environment, if it is text.
+pub fn variable(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
 /// Finds and reads the project of the current directory.
 pub fn project() -> Result<Project, Failure> {
-    let cwd = env::current_dir().map_err(|e| {
+    load_project(&current_dir()?, &variable)
+}
+
+/// The current directory. Errors: exit 126.
+pub fn current_dir() -> Result<PathBuf, Failure> {
+    env::current_dir().map_err(|e| {
         Failure::new(
             exit::CONFIG,
             format!("Can't determine the current directory: {e}"),
         )
-    })?;
-    load_project(&cwd, &variable)
+    })
 }
 
 /// Called by the name of a command's symlink: all arguments belong to the command.

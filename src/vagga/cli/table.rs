@@ -53,6 +53,7 @@ pub enum Key {
     Against,
     AllowMultiple,
     Output,
+    Strict,
     /// Option of a command that this version does not have.
     Other,
 }
@@ -178,6 +179,8 @@ pub enum Job {
     PackImage,
     PushImage,
     Verify,
+    Schema,
+    Check,
     Complete,
     CompletionScript,
     Manual,

@@ -1,11 +1,12 @@
 //! Reads the configuration of a project: main file, local files and mixins, by rank.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::lookup::{self, Found};
 use super::schema::CONFIG;
-use super::{cross, settings_files, version, Config};
+use super::{cross, salvage, settings_files, version, Config};
 use crate::config::document::plain_relative;
 use crate::config::problem::{Problem, Problems, Stage};
 use crate::config::Document;
@@ -69,7 +70,48 @@ pub fn failure(problems: &Problems) -> Failure {
 }
 
 fn read_all(found: &Found) -> Result<(Config, Origins), Failure> {
-    let mut merge = Merge::default();
+    let reading = read_files(found, false);
+    for Unread { path, problems } in reading.unread {
+        if found.main.as_ref() == Some(&path) {
+            return Err(failure(&problems));
+        }
+        log::warn!("Skipping mixin {}: {problems}", path.display());
+    }
+    for text in &reading.refused {
+        log::warn!("{text}");
+    }
+    Ok((reading.config, reading.origins))
+}
+
+/// A file with problems.
+#[derive(Debug)]
+pub struct Unread {
+    /// The file.
+    pub path: PathBuf,
+    /// All its problems; only the demanded version if that is one of them.
+    pub problems: Problems,
+}
+
+/// All files of a configuration.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// What the files say together.
+    pub config: Config,
+    /// Which file says it.
+    pub origins: Origins,
+    /// Files that are not part of it.
+    pub unread: Vec<Unread>,
+    /// Mixins that were not even tried, and why.
+    pub refused: Vec<String>,
+}
+
+/// Reads all files by rank, whatever is wrong with some of them. With `salvage` the sound commands and containers of
+/// the others are taken over, and for the rest something that refers to nothing stands in, so that all names are known.
+pub fn read_files(found: &Found, salvage: bool) -> Reading {
+    let mut merge = Merge {
+        salvage,
+        ..Merge::default()
+    };
     for path in &found.local {
         if merge.visited.insert(path.clone()) {
             merge.mixin(path);
@@ -77,45 +119,53 @@ fn read_all(found: &Found) -> Result<(Config, Origins), Failure> {
     }
     if let Some(path) = &found.main {
         merge.visited.insert(path.clone());
-        let config = load_file(path).map_err(|problems| failure(&problems))?;
-        merge.announce_overrides(&config, &found.local);
-        merge.config.minimum_vagga.clone_from(&config.minimum_vagga);
-        merge.config.mixins.clone_from(&config.mixins);
-        merge.add(path, config);
+        match load_file(path) {
+            Ok(config) => {
+                merge.announce_overrides(&config, &found.local);
+                let all = &mut merge.reading.config;
+                all.minimum_vagga.clone_from(&config.minimum_vagga);
+                all.mixins.clone_from(&config.mixins);
+                merge.add(path, config);
+            }
+            Err(problems) => merge.unread(path, problems),
+        }
     }
-    Ok((merge.config, merge.origins))
+    merge.reading
 }
 
 /// What has been read so far; names once taken stay.
 #[derive(Default)]
 struct Merge {
-    config: Config,
-    origins: Origins,
+    reading: Reading,
     visited: BTreeSet<PathBuf>,
+    salvage: bool,
 }
 
 impl Merge {
     /// Adds a file, then the mixins that it names, the last one first, each with its own mixins.
     fn add(&mut self, path: &Path, config: Config) {
+        let Reading {
+            config: all, origins, ..
+        } = &mut self.reading;
         for (name, command) in config.commands {
-            if !self.config.commands.contains_key(&name) {
-                self.origins.commands.insert(name.clone(), path.to_path_buf());
-                self.config.commands.insert(name, command);
+            if let Entry::Vacant(free) = all.commands.entry(name) {
+                origins.commands.insert(free.key().clone(), path.to_path_buf());
+                free.insert(command);
             }
         }
         for (name, container) in config.containers {
-            if !self.config.containers.contains_key(&name) {
-                self.origins.containers.insert(name.clone(), path.to_path_buf());
-                self.config.containers.insert(name, container);
+            if let Entry::Vacant(free) = all.containers.entry(name) {
+                origins.containers.insert(free.key().clone(), path.to_path_buf());
+                free.insert(container);
             }
         }
         let base = path.parent().unwrap_or(Path::new("/"));
         for mixin in config.mixins.iter().rev() {
             let Some(relative) = plain_relative(mixin) else {
-                log::warn!(
+                self.reading.refused.push(format!(
                     "Skipping mixin {mixin:?} of {}: Only relative paths without parent directories are allowed",
                     path.display()
-                );
+                ));
                 continue;
             };
             let file = base.join(relative);
@@ -129,7 +179,8 @@ impl Merge {
 
     fn mixin(&mut self, path: &Path) {
         if self.visited.len() > MAX_MIXINS {
-            log::warn!("Skipping mixin {}: more than {MAX_MIXINS} files", path.display());
+            let text = format!("Skipping mixin {}: more than {MAX_MIXINS} files", path.display());
+            self.reading.refused.push(text);
             return;
         }
         match load_file(path) {
@@ -138,18 +189,28 @@ impl Merge {
                 if problems.list.iter().any(|p| p.stage == Stage::Version) {
                     problems.list.retain(|p| p.stage == Stage::Version);
                 }
-                log::warn!("Skipping mixin {}: {problems}", path.display());
+                self.unread(path, problems);
             }
         }
+    }
+
+    fn unread(&mut self, path: &Path, problems: Problems) {
+        let path = path.to_path_buf();
+        if self.salvage {
+            let config = salvage::config(&path);
+            self.add(&path, config);
+        }
+        self.reading.unread.push(Unread { path, problems });
     }
 
     fn announce_overrides(&self, main: &Config, local: &[PathBuf]) {
         let commands = main
             .commands
             .keys()
-            .filter_map(|name| Some((name, self.origins.commands.get(name)?)));
+            .filter_map(|name| Some((name, self.reading.origins.commands.get(name)?)));
         let containers = main.containers.keys();
-        let containers = containers.filter_map(|name| Some((name, self.origins.containers.get(name)?)));
+        let containers =
+            containers.filter_map(|name| Some((name, self.reading.origins.containers.get(name)?)));
         for (name, file) in commands.chain(containers) {
             if !local.is_empty() {
                 log::info!("{} overrides {name:?}", file.display());

@@ -11,6 +11,7 @@ pub mod load;
 pub mod lookup;
 pub mod owner;
 pub mod range;
+pub mod salvage;
 pub mod schema;
 pub mod settings;
 pub mod settings_files;
