@@ -466,3 +466,43 @@ YAML
     [ "$(stat -c %a .vagga/c/root/f)" = 4711 ]
     ! ls -d .vagga/.roots/.tmp.c 2>/dev/null
 }
+
+@test "systems made of packages are alike, too" {
+    command -v gpg >/dev/null && command -v gpgv >/dev/null || skip "gpg is not installed"
+    write_project </dev/null
+    "$VAGGA_BATS/fixtures/debian-repository" "$PROJECT/repo" fix
+    cat > vagga.yaml <<YAML
+containers:
+  d:
+    setup:
+    - !DebianRelease { codename: fix, mirror: "file:$PROJECT/repo", keyring: repo/key.asc }
+    - !Install [hello]
+    - !Sh "mkdir -p /var/log/apt; date > /var/log/dpkg.log; date > /var/log/apt/history.log"
+YAML
+    vagga _build d 2>/dev/null
+    vagga _pack_image d -f one.tar
+    vagga _hardlink 2>/dev/null && cp .vagga/d/../index.ds1 one.ds1
+    sleep 1.1
+    VAGGA_SETTINGS='layers: false' vagga _build --force d 2>/dev/null
+    run --separate-stderr vagga _verify d --against one.ds1
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    vagga _pack_image d | cmp - one.tar
+}
+
+# bats test_tags=network,slow
+@test "two builds of a real Debian with packages and PyPI are alike to the byte" {
+    export VAGGA_SETTINGS="{ index-all-images: true, cache-dir: ${VAGGA_FIXTURES%/fixtures}/cache.$VAGGA_MODE }"
+    write_project <<'YAML'
+containers:
+  d: { setup: [ !Debian trixie , !Install [python3-yaml, less], !Py3Install [six] ] }
+YAML
+    vagga _build d 2>/dev/null
+    vagga _pack_image d -f one.tar
+    cp .vagga/d/../index.ds1 one.ds1
+    vagga _build --force d 2>/dev/null
+    run --separate-stderr vagga _verify d --against one.ds1
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    vagga _pack_image d | cmp - one.tar
+    run vagga _run d python3 -c 'import six, yaml'
+    [ "$status" -eq 0 ]
+}

@@ -195,3 +195,53 @@ YAML
     vagga _clean --everything
     [ -e precious/file ]
 }
+
+@test "_init_storage_dir: once, twice, from another project" {
+    hello
+    run --separate-stderr vagga _init_storage_dir x
+    [ "$status" -eq 1 ]
+    contains "$stderr" 'storage-dir'
+    storage=$BATS_TEST_TMPDIR/storage
+    mkdir "$storage"
+    export VAGGA_SETTINGS="storage-dir: $storage"
+    for bad in a/b .. . ''; do
+        run --separate-stderr vagga _init_storage_dir "$bad"
+        [ "$status" -eq 1 ] || { echo "$bad: $status"; false; }
+    done
+    [ -z "$(ls -A "$storage")" ]
+    for _ in 1 2; do
+        run --separate-stderr vagga _init_storage_dir x
+        [ "$status" -eq 0 ]
+    done
+    [ "$(readlink .vagga/.lnk)" = "$storage/x" ] && [ "$(readlink "$storage/x/.lnk")" = "$PROJECT" ]
+    vagga _build hello 2>/dev/null
+    [ -d "$storage/x/.roots" ]
+    run --separate-stderr vagga _init_storage_dir y
+    [ "$status" -eq 121 ]
+    [ ! -e "$storage/y" ]
+    run --separate-stderr vagga _init_storage_dir
+    [ "$status" -eq 122 ]
+    mkdir "$BATS_TEST_TMPDIR/other" && cp vagga.yaml "$BATS_TEST_TMPDIR/other/" && cd "$BATS_TEST_TMPDIR/other"
+    run --separate-stderr vagga _init_storage_dir x
+    [ "$status" -eq 121 ]
+    [ ! -e .vagga/.lnk ]
+    run --separate-stderr vagga _init_storage_dir --allow-multiple x
+    [ "$status" -eq 0 ]
+    [ "$(readlink .vagga/.lnk)" = "$storage/x" ] && [ "$(readlink "$storage/x/.lnk")" = "$PROJECT" ]
+}
+
+@test "settings of images are the user's, but for those that do no harm" {
+    hello
+    for setting in 'index-all-images: true' 'hard-link-identical-files: true' 'hard-link-between-projects: true' 'image-cache-unsigned: always' 'image-cache-keyring: /etc/x'; do
+        echo "$setting" > .vagga.settings.yaml
+        run --separate-stderr vagga _build hello
+        [ "$status" -eq 126 ] || { echo "$setting: $status"; false; }
+        contains "$stderr" 'not allowed in project settings'
+    done
+    echo 'source-date-epoch: 5' > .vagga.settings.yaml
+    run vagga _build hello
+    [ "$status" -eq 0 ]
+    echo 'source-date-epoch: -5' > .vagga.settings.yaml
+    run vagga _build hello
+    [ "$status" -eq 126 ]
+}

@@ -59,6 +59,46 @@ YAML
     [ "${lines[1]}" = '644 0 /s/f' ]
 }
 
+@test "a snapshot keeps times and special files; owners may be given" {
+    write_project <<'YAML'
+containers:
+  bb:
+    setup:
+    - !Tar { url: ./busybox.tar }
+    - !Sh "mkdir /s; echo x > /s/f; touch -d @77 /s/f; mkfifo /s/p; ln -s f /s/l; ln /s/f /s/g; mkdir /s/d"
+    volumes: { /s: !Snapshot { owner-uid: 0, owner-gid: 0 } }
+YAML
+    run --separate-stderr vagga _run bb stat -c '%F %u %g %h' /s /s/f /s/p /s/l
+    [ "$status" -eq 0 ] || { echo "$stderr"; false; }
+    [ "${lines[1]}" = 'regular file 0 0 2' ] && [ "${lines[2]}" = 'fifo 0 0 1' ] && [ "${lines[3]}" = 'symbolic link 0 0 1' ]
+    run --separate-stderr vagga _run bb stat -c %Y /s/f
+    [ "$output" = 77 ]
+}
+
+# bats test_tags=ids
+@test "the owner given for a snapshot is that of its directory, too" {
+    write_project <<'YAML'
+containers:
+  bb:
+    setup: [ !Tar { url: ./busybox.tar } , !Sh "mkdir /s; echo x > /s/f; chmod 750 /s" ]
+    volumes: { /s: !Snapshot { owner-uid: 7, owner-gid: 8 } }
+YAML
+    run --separate-stderr vagga _run bb stat -c '%a %u %g %n' /s /s/f
+    [ "${lines[0]}" = '750 7 8 /s' ] && [ "${lines[1]}" = '644 7 8 /s/f' ]
+}
+
+@test "a snapshot larger than its size is explained" {
+    write_project <<'YAML'
+containers:
+  bb:
+    setup: [ !Tar { url: ./busybox.tar } , !Sh "mkdir /s; seq 100000 > /s/f" ]
+    volumes: { /s: !Snapshot { size: 64ki } }
+YAML
+    run --separate-stderr vagga _run bb true
+    [ "$status" -eq 124 ]
+    contains "$stderr" 'size'
+}
+
 @test "cache directories" {
     write_project <<'YAML'
 containers:

@@ -22,8 +22,9 @@ use crate::sys::path::Root;
 use crate::vagga::fetch::digest::hex;
 
 /// Written by programs for this machine or this moment, and made again by them when missing: the auxiliary cache of
-/// ldconfig (inode numbers), seeds of random generators.
-const PASSING: [&str; 3] = [
+/// ldconfig (inode numbers), the log of apk, seeds of random generators.
+const PASSING: [&str; 4] = [
+    "/var/log/apk.log",
     "/var/cache/ldconfig/aux-cache",
     "/var/lib/systemd/random-seed",
     "/var/lib/urandom/random-seed",

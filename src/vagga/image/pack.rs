@@ -17,7 +17,7 @@ use crate::sys::at;
 use crate::sys::fs::{walk, Kind, Moment, Visit};
 use crate::sys::path::Root;
 use crate::sys::process::Status;
-use crate::vagga::build::Image;
+use crate::vagga::build::{metadata::read_environ, Image};
 use crate::vagga::failure::{exit, Failure};
 
 /// Bytes of a name that fit into a header.
@@ -55,6 +55,12 @@ pub fn pack(image: &Image, compression: Compression, epoch: i64, out: &File) -> 
             image.dir
         ))
         .with_hint(format!("build it again: vagga _build --force {}", image.name)));
+    }
+    if read_environ(&image.dir).is_ok_and(|environ| !environ.is_empty()) {
+        eprintln!(
+            "warning: the variables that container {:?} has from its OCI image are not part of the archive",
+            image.name
+        );
     }
     let status = view.run(|| {
         let written = Root::open(image.root()).and_then(|root| compressed(&root, compression, epoch, out));
