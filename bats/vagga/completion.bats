@@ -55,9 +55,98 @@ offers() {
     grep -q '^\.SS _version_hash' vagga.1
 }
 
-@test "bash completes through the script" {
+# What bash offers for the line $1: it is given what readline gives a completion function.
+bash_offers() {
+    bash -c 'source ./script; COMP_LINE=$1 COMP_POINT=${#1}
+        read -ra COMP_WORDS <<<"${1//:/ : }"
+        case $1 in *" ") COMP_WORDS+=("") ;; esac
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        _vagga; echo "${COMPREPLY[@]}"' - "$1"
+}
+
+@test "bash completes through the script, names with colons too" {
     complete_project
+    sed -i 's/^  yes: !Command/  db:move: !Command { container: ubuntu, run: [a] }\n  db:make: !Command { container: ubuntu, run: [a] }\n  yes: !Command/' vagga.yaml
     vagga _completion bash > script
-    run bash -c 'source ./script; COMP_WORDS=(vagga dont_care --only ""); COMP_CWORD=3; _vagga; echo "${COMPREPLY[@]}"'
+    run bash_offers 'vagga dont_care --only '
     [ "$output" = 'no yes' ]
+    run bash_offers 'vagga db:m'
+    [ "$output" = 'make move' ]
+    run bash_offers 'vagga db:'
+    [ "$output" = 'make move' ]
+    run bash_offers 'vagga -E A=1 _run ub'
+    [ "$output" = 'ubuntu' ]
+    run bash_offers 'vagga $(touch evil) `touch evil` '
+    [ ! -e evil ]
+}
+
+@test "descriptions for zsh and fish" {
+    complete_project
+    run vagga _compgen --describe _build -- --
+    [ "${lines[0]}" = $'--force\tBuild even if it is up to date' ]
+    run vagga _compgen --describe -- _buil
+    contains "$output" $'_build\tBuild a container'
+}
+
+# Runs what python3 does with a shell on a terminal: types TEXT and a tab, shows what the shell shows.
+type_in() {
+    python3 - "$@" <<'PY'
+import os, pty, select, sys, time
+text, argv = sys.argv[1], sys.argv[2:]
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ["TERM"] = "xterm"
+    os.execvp(argv[0], argv)
+def read(seconds):
+    out, end = b"", time.monotonic() + seconds
+    while time.monotonic() < end:
+        if select.select([fd], [], [], 0.1)[0]:
+            try:
+                out += os.read(fd, 65536)
+            except OSError:
+                break
+    return out
+out = read(2)
+os.write(fd, text.encode() + b"\t")
+out += read(3)
+os.kill(pid, 9)
+os.waitpid(pid, 0)
+sys.stdout.write(out.decode(errors="replace"))
+PY
+}
+
+@test "zsh completes commands, options and containers with their descriptions" {
+    command -v zsh || skip "zsh is not installed"
+    complete_project
+    vagga _completion zsh > _vagga
+    cat > .zshrc <<'ZSH'
+fpath=($PWD $fpath)
+autoload -U compinit; compinit -u -D
+PS1='> '
+ZSH
+    run env ZDOTDIR="$PWD" zsh -n _vagga
+    [ "$status" -eq 0 ]
+    ZDOTDIR=$PWD run type_in 'vagga dont_care --only ' zsh -i
+    contains "$output" no
+    contains "$output" yes
+    ZDOTDIR=$PWD run type_in 'vagga _build --f' zsh -i
+    contains "$output" '--force'
+    ZDOTDIR=$PWD run type_in 'vagga _run ' zsh -i
+    contains "$output" 'ubuntu'
+    ZDOTDIR=$PWD run type_in 'vagga "$(touch evil)" ' zsh -i
+    [ ! -e evil ]
+}
+
+@test "fish completes commands, options and containers" {
+    command -v fish || skip "fish is not installed"
+    complete_project
+    vagga _completion fish > vagga.fish
+    export HOME=$PWD
+    run fish -c 'source vagga.fish; complete -C "vagga dont_care --only "'
+    contains "$output" no
+    contains "$output" yes
+    run fish -c 'source vagga.fish; complete -C "vagga _build --f"'
+    contains "$output" $'--force\tBuild even if it is up to date'
+    run fish -c 'source vagga.fish; complete -C "vagga _run u"'
+    contains "$output" $'ubuntu\tcontainer'
 }

@@ -20,6 +20,7 @@ pub mod project;
 pub mod run;
 pub mod selection;
 pub mod storage;
+pub mod symlinks;
 pub mod to_lithos;
 pub mod version;
 

@@ -27,6 +27,7 @@ use crate::vagga::ids;
 use crate::vagga::layers;
 use crate::vagga::project::Project;
 use crate::vagga::storage::Storage;
+use crate::vagga::symlinks::{self, Places};
 use crate::vagga::to_lithos;
 use crate::vagga::version;
 
@@ -129,6 +130,8 @@ fn in_project(
         Job::List => list(project, parsed),
         Job::BaseDir => output::out(&format!("{}\n", project.root.display())),
         Job::RelativeWorkDir => output::out(&format!("{}\n", project.work_dir.display())),
+        Job::UpdateSymlinks => update_symlinks(builtin, project, parsed),
+        Job::OverlaySupport => overlay_support(),
         Job::DumpConfig => dump_config(project, parsed.has(Key::Pretty)),
         Job::Build => {
             names::check_container(&project.config, first)?;
@@ -223,6 +226,25 @@ fn dump_config(project: &Project, pretty: bool) -> Result<u8, Failure> {
         )
     })?;
     output::out(&(text + "\n"))
+}
+
+fn update_symlinks(builtin: &BuiltIn, project: &Project, parsed: &Parsed) -> Result<u8, Failure> {
+    let (local, user) = (parsed.has(Key::LocalOnly), parsed.has(Key::UserOnly));
+    if local && user {
+        return Err(wrong(builtin, "--local-only and --user-only exclude each other"));
+    }
+    let places = Places {
+        project: !user,
+        home: !local,
+    };
+    symlinks::update(project, places, dispatch::variable("HOME").as_deref()).map(|()| 0)
+}
+
+fn overlay_support() -> Result<u8, Failure> {
+    match doctor::overlay_support()? {
+        true => output::out("supported\n"),
+        false => output::out("unsupported\n").map(|_| 1),
+    }
 }
 
 /// The command line of `_clean` as a value.

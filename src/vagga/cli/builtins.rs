@@ -291,6 +291,7 @@ pub const ALL: &[BuiltIn] = &[
     },
     BuiltIn {
         name: "_check_overlayfs_support",
+        job: Job::OverlaySupport,
         about: "Check whether overlays work here",
         lenient: true,
         ..NONE
@@ -311,7 +312,16 @@ pub const ALL: &[BuiltIn] = &[
     },
     BuiltIn {
         name: "_update_symlinks",
-        about: "Make symlinks for commands with symlink-name",
+        job: Job::UpdateSymlinks,
+        about: "Make symlinks for commands with symlink-name in .vagga/.cmd and ~/.vagga/cmd",
+        flags: &[
+            Flag::new(
+                Key::LocalOnly,
+                &["--local-only"],
+                "Only in .vagga/.cmd of the project",
+            ),
+            Flag::new(Key::UserOnly, &["--user-only"], "Only in ~/.vagga/cmd"),
+        ],
         ..NONE
     },
     BuiltIn {

@@ -54,6 +54,8 @@ pub enum Key {
     AllowMultiple,
     Output,
     Strict,
+    LocalOnly,
+    UserOnly,
     /// Option of a command that this version does not have.
     Other,
 }
@@ -180,6 +182,8 @@ pub enum Job {
     PushImage,
     Verify,
     Schema,
+    UpdateSymlinks,
+    OverlaySupport,
     Check,
     Complete,
     CompletionScript,

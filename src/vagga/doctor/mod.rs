@@ -72,6 +72,27 @@ pub fn run(storage: &Path) -> u8 {
     }
 }
 
+/// Whether an overlay can be mounted and used in a container. Errors: exit 122 when no container can be made at all.
+pub fn overlay_support() -> Result<bool, Failure> {
+    let setup = |why: String| Failure::new(exit::USAGE, format!("Can't set up a container: {why}"));
+    let trial = probe::attempt(&super::ids::maximal().map_err(|f| setup(f.message))?);
+    if let Err(errno) = trial.clone {
+        return Err(setup(io::Error::from_raw_os_error(errno).to_string()));
+    }
+    trial.maps.map_err(setup)?;
+    let errno = |wanted| {
+        trial
+            .inside
+            .iter()
+            .find(|(s, _)| *s == wanted)
+            .map(|(_, errno)| *errno)
+    };
+    match errno(Stage::Overlay) {
+        Some(errno) => Ok(errno == 0),
+        None => Err(setup("mounts are forbidden (see `vagga _doctor`)".into())),
+    }
+}
+
 /// `WHAT: ERROR` with the remedy for a failed clone(2), or the advice to ask the doctor. Exit 121.
 pub fn namespaces_refused(what: &str, error: &io::Error) -> Failure {
     let hint = hint_for(Stage::Clone, error);

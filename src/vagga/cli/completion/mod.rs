@@ -19,8 +19,23 @@ pub fn script(shell: &str) -> Option<&'static str> {
     }
 }
 
-/// Candidates for `WORD… -- CURRENT`, one per line, all beginning with CURRENT.
+/// Candidates for `[--describe] WORD… -- CURRENT`, one per line, all beginning with CURRENT. `--describe` puts a tab and
+/// a line about it behind each.
 pub fn candidates(config: &Config, args: &[String]) -> String {
+    match args {
+        [first, args @ ..] if first == "--describe" => {
+            let (words, _) = split(args);
+            let line = |name: String| {
+                let about = description(config, words, &name);
+                format!("{name}\t{}\n", about.replace(['\t', '\n'], " "))
+            };
+            found(config, args).into_iter().map(line).collect()
+        }
+        args => found(config, args).into_iter().map(|c| c + "\n").collect(),
+    }
+}
+
+fn found(config: &Config, args: &[String]) -> Vec<String> {
     let (words, current) = split(args);
     let found = Completion { config, current }.after(words);
     let mut shown: Vec<String> = Vec::new();
@@ -29,7 +44,34 @@ pub fn candidates(config: &Config, args: &[String]) -> String {
             shown.push(candidate);
         }
     }
-    shown.into_iter().map(|c| c + "\n").collect()
+    shown
+}
+
+/// A line about a candidate; empty when nothing is known about it.
+fn description(config: &Config, words: &[String], name: &str) -> String {
+    let builtin = words.iter().find_map(|word| BuiltIn::find(word));
+    let own = builtin.map_or(&[][..], |b| b.flags);
+    let flag = |flags: &[Flag]| flags.iter().find(|f| f.names.contains(&name)).map(|f| f.help);
+    if let Some(help) = [own, SUPERVISE, GLOBAL].into_iter().find_map(flag) {
+        return help.to_string();
+    }
+    if let Some(builtin) = BuiltIn::find(name) {
+        return builtin.describe();
+    }
+    let takes_container = |p: &Positional| matches!(p.offer, Offer::Containers | Offer::Runnable);
+    if builtin.is_some_and(|b| b.positionals.iter().any(takes_container)) {
+        return if config.containers.contains_key(name) {
+            "container"
+        } else {
+            ""
+        }
+        .to_string();
+    }
+    let Some((_, command)) = names::resolve(config, name) else {
+        return String::new();
+    };
+    let text = command.common().description.as_deref().unwrap_or_default();
+    text.lines().next().unwrap_or_default().to_string()
 }
 
 /// The complete words and the one being typed; the latter may itself be `--`.

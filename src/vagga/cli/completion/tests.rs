@@ -161,3 +161,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn descriptions_come_from_the_table_and_the_project() {
+    let mut c = sample();
+    c.commands.clear();
+    let mut described = command();
+    described.common.description = Some("Says\tyes\nand more".into());
+    c.commands.insert("yes".into(), MainCommand::Command(described));
+    let described = |words: &[&str]| {
+        let mut args = vec!["--describe".to_string()];
+        args.extend(words.iter().map(ToString::to_string));
+        candidates(&c, &args)
+    };
+    assert_eq!(described(&["--", ""]), "yes\tSays yes\n");
+    assert!(described(&["_build", "--", "--f"]).starts_with("--force\tBuild even if"));
+    assert!(described(&["_build", "--", "u"]).starts_with("ubuntu\tcontainer\n"));
+    assert!(described(&["--", "_bu"]).contains("_build\tBuild a container"));
+}
