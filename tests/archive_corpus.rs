@@ -8,6 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use orchestration::sys::path::Root;
+use orchestration::vagga::alpine::apk::Apk;
+use orchestration::vagga::alpine::keys::Keys;
+use orchestration::vagga::alpine::{dependency, index, installed, resolve, universe, version};
 use orchestration::vagga::archive::{decompress, unpack_tar, unpack_zip, Options, Writer};
 use orchestration::vagga::debian::deb::Deb;
 
@@ -79,4 +82,41 @@ fn deb() {
             }
         }
     });
+}
+
+/// As the fuzz target does: packages, indexes, and what stands in indexes and databases.
+#[test]
+fn apk() {
+    each("apk", |path| {
+        if let Ok(apk) = Apk::open(path) {
+            if let Ok(data) = apk.data() {
+                let _ = io::copy(&mut data.take(LIMIT), &mut io::sink());
+            }
+        }
+        let bytes = fs::read(path).unwrap();
+        let keys = Keys::shipped("x86_64");
+        assert!(index::read(&bytes, Some(&keys), 0).is_err(), "{}", path.display());
+        let _ = index::read(&bytes, None, 0);
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            apk_texts(text);
+        }
+    });
+}
+
+fn apk_texts(text: &str) {
+    if let Ok(packages) = installed::read(text) {
+        let again = installed::read(&installed::write(&packages)).unwrap();
+        assert_eq!(again, packages);
+    }
+    if let Some((a, b)) = text.split_once(' ') {
+        assert_eq!(version::compare(a, b), version::compare(b, a).reverse());
+    }
+    if let Ok(packages) = index::parse(text, 0) {
+        let all = universe::Universe::new(packages.iter().collect(), &[]);
+        let world: Vec<_> = packages
+            .iter()
+            .map(|p| dependency::Dependency::any(&p.name))
+            .collect();
+        let _ = resolve::resolve(&all, &world);
+    }
 }

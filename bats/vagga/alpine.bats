@@ -40,6 +40,19 @@ builds() {
     [ "$status" -eq 0 ] || { echo "$output"; false; }
 }
 
+# Serves the project as the mirror over HTTP until the test ends.
+serve() {
+    "$VAGGA_BATS/fixtures/serve" "$PROJECT" "$PROJECT/port" 3>&- &
+    SERVER=$!
+    for _ in $(seq 200); do [ -s port ] && break; sleep 0.05; done
+    printf 'alpine-mirror: http://127.0.0.1:%s/repo\nalpine-keys: repo\n' "$(cat port)" >.vagga/settings.yaml
+}
+
+teardown() {
+    [ -z "${SERVER:-}" ] || kill "$SERVER"
+    clean_project
+}
+
 packages() { cut -d' ' -f1 ".vagga/$1/../alpine-packages.txt"; }
 
 calls() { cat ".vagga/$1/var/log/calls"; }
@@ -355,6 +368,25 @@ calls() { cat ".vagga/$1/var/log/calls"; }
     builds a
     contains "$output" "using the index from the cache"
     [ "$(cat .vagga/a/etc/apk/repositories)" = http://127.0.0.1:9/v3.20/main ]
+}
+
+@test "packages come over HTTP, several at once; a mirror that lies is refused" {
+    alpine_project <<-'EOF'
+	  b: { setup: [ !Container a, !Repo nosuch, !Install [calc] ] }
+	EOF
+    serve
+    run vagga _build a
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    refuses b "nosuch/$(uname -m)/APKINDEX.tar.gz does not exist"
+    rm .vagga/a
+    # The same length, another content; then less than announced.
+    rm -rf .vagga/.cache
+    file=$(echo repo/v3.20/main/*/libfixture-*.apk)
+    printf X | dd of="$file" bs=1 seek=600 conv=notrunc 2>/dev/null
+    refuses a "libfixture-1.2.3-r0"
+    rm -rf .vagga/.cache
+    truncate -s -100 "$file"
+    refuses a "libfixture-1.2.3-r0"
 }
 
 @test "a build goes on behind the layers of an Alpine system" {

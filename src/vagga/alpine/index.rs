@@ -9,8 +9,8 @@ use crate::vagga::archive::{decompress, Guard};
 
 /// Largest index file, in bytes: those of Alpine have up to 3 MB.
 pub const MAX_FILE: u64 = 128 << 20;
-/// Most text in an index, in bytes.
-const MAX_TEXT: u64 = 512 << 20;
+/// Most text in an index, in bytes: that of Alpine's largest has some 12 MB.
+const MAX_TEXT: u64 = 256 << 20;
 
 /// Why an index is not used.
 #[derive(Debug)]
@@ -30,12 +30,15 @@ impl From<io::Error> for Error {
 /// Reads an index file. With `keys`, only one that is signed by them.
 pub fn read(file: &[u8], keys: Option<&Keys>, repository: usize) -> Result<Vec<Package>, Error> {
     let mut input = Counter::new(file);
-    let first = segment::one(&mut input, MAX_TEXT)?;
-    let signatures = signatures(&first)?;
-    let signed = match signatures.is_empty() {
-        true => file,
-        false => file.get(input.position as usize..).unwrap_or_default(),
+    let (signatures, signed) = match segment::begins(file, b".SIGN.")? {
+        true => {
+            let first = segment::one(&mut input, MAX_CONTROL)?;
+            let rest = file.get(input.position as usize..);
+            (signatures(&first)?, rest.unwrap_or_default())
+        }
+        false => (Vec::new(), file),
     };
+    // Nothing more is decompressed of what nobody vouches for.
     if let Some(keys) = keys {
         keys.verify(&signatures, signed).map_err(Error::Refused)?;
     }
@@ -45,8 +48,7 @@ pub fn read(file: &[u8], keys: Option<&Keys>, repository: usize) -> Result<Vec<P
 
 /// The signatures of a first part; none when it is something else.
 pub fn signatures(first: &[u8]) -> io::Result<Vec<Signature>> {
-    let is_signature = first.starts_with(b".SIGN.") && first.len() as u64 <= MAX_CONTROL;
-    Ok(match is_signature {
+    Ok(match first.starts_with(b".SIGN.") {
         true => segment::files(first)?
             .into_iter()
             .map(|m| (m.name, m.bytes))

@@ -95,25 +95,23 @@ impl<'a> Universe<'a> {
         self.tag(package).is_none_or(|tag| tags.iter().any(|t| t == tag))
     }
 
-    /// `Less` when `a` is to be preferred: the wanted tag, what is installed, the later version, the higher priority,
-    /// the earlier repository.
+    /// `Less` when `a` is to be preferred: the wanted tag, what is installed, the package of the name itself, the later
+    /// version of the name, the higher priority; of one package the later version, the earlier repository. A total
+    /// order, as sorting demands.
     fn prefer(&self, a: &Provider, b: &Provider, dependency: &Dependency) -> Ordering {
         let (Some(x), Some(y)) = (self.get(a.package), self.get(b.package)) else {
-            return Ordering::Equal;
+            return a.package.cmp(&b.package);
         };
         let wanted = |p: &Package| dependency.tag.is_some() && self.tag(p) == dependency.tag.as_deref();
-        let by_version = || {
-            version::compare(b.version, a.version).then_with(|| match x.name == y.name {
-                true => version::compare(&y.version, &x.version),
-                false => Ordering::Equal,
-            })
-        };
         let is_own = |p: &Package| p.name == dependency.name;
         wanted(y)
             .cmp(&wanted(x))
             .then_with(|| x.repository.is_some().cmp(&y.repository.is_some()))
-            .then_with(|| is_own(y).cmp(&is_own(x)).then_with(by_version))
+            .then_with(|| is_own(y).cmp(&is_own(x)))
+            .then_with(|| version::compare(b.version, a.version))
             .then_with(|| y.provider_priority.cmp(&x.provider_priority))
+            .then_with(|| x.name.cmp(&y.name))
+            .then_with(|| version::compare(&y.version, &x.version))
             .then_with(|| x.repository.cmp(&y.repository))
             .then_with(|| a.package.cmp(&b.package))
     }

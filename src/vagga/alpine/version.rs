@@ -25,6 +25,8 @@ enum Part<'a> {
     Hash(&'a str),
     Revision(&'a str),
     End,
+    /// What breaks the rules, to the end of the text.
+    Malformed(&'a str),
 }
 
 impl Part<'_> {
@@ -38,6 +40,7 @@ impl Part<'_> {
             Part::Hash(_) => 5,
             Part::Revision(_) => 6,
             Part::End => 7,
+            Part::Malformed(_) => 8,
         }
     }
 
@@ -53,14 +56,13 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn new(version: &'a str) -> Option<Parts<'a>> {
-        let mut parts = Parts {
-            rest: version,
-            last: Part::End,
-        };
-        let digits = parts.digits()?;
-        parts.last = Part::First(digits);
-        Some(parts)
+    fn new(version: &'a str) -> Parts<'a> {
+        let last = Part::Malformed(version);
+        let mut parts = Parts { rest: version, last };
+        if let Some(digits) = parts.digits() {
+            parts.last = Part::First(digits);
+        }
+        parts
     }
 
     fn digits(&mut self) -> Option<&'a str> {
@@ -79,16 +81,20 @@ impl<'a> Parts<'a> {
         (!run.is_empty()).then_some(run)
     }
 
+    fn is_over(&self) -> bool {
+        matches!(self.last, Part::End | Part::Malformed(_))
+    }
+
     fn skip(&mut self, prefix: &str) -> bool {
         let rest = self.rest.strip_prefix(prefix);
         self.rest = rest.unwrap_or(self.rest);
         rest.is_some()
     }
 
-    /// Goes on to the next piece; `None` when the version is malformed.
-    fn advance(&mut self) -> Option<()> {
-        self.last = self.next()?;
-        Some(())
+    /// Goes on to the next piece.
+    fn advance(&mut self) {
+        let here = self.rest;
+        self.last = self.next().unwrap_or(Part::Malformed(here));
     }
 
     fn next(&mut self) -> Option<Part<'a>> {
@@ -126,20 +132,15 @@ impl<'a> Parts<'a> {
 
 /// True for a version that follows the rules.
 pub fn is_valid(version: &str) -> bool {
-    let Some(mut parts) = Parts::new(version) else {
-        return false;
-    };
-    loop {
-        if parts.advance().is_none() {
-            return false;
-        }
-        if parts.last == Part::End {
-            return true;
-        }
+    let mut parts = Parts::new(version);
+    while !parts.is_over() {
+        parts.advance();
     }
+    parts.last == Part::End
 }
 
-/// Compares two versions; one that breaks the rules is compared as far as it is understood.
+/// Compares two versions; what breaks the rules is before everything else at its place. A total order, whatever an
+/// index says.
 pub fn compare(a: &str, b: &str) -> Ordering {
     walk(a, b, false)
 }
@@ -150,17 +151,14 @@ pub fn matches_prefix(version: &str, prefix: &str) -> bool {
 }
 
 fn walk(a: &str, b: &str, prefix: bool) -> Ordering {
-    let (Some(mut x), Some(mut y)) = (Parts::new(a), Parts::new(b)) else {
-        return a.cmp(b);
-    };
-    while x.last.rank() == y.last.rank() && x.last != Part::End {
+    let (mut x, mut y) = (Parts::new(a), Parts::new(b));
+    while x.last.rank() == y.last.rank() {
         let order = compare_parts(x.last, y.last);
-        if order != Ordering::Equal {
+        if order != Ordering::Equal || x.is_over() {
             return order;
         }
-        if x.advance().is_none() || y.advance().is_none() {
-            return x.rest.cmp(y.rest);
-        }
+        x.advance();
+        y.advance();
     }
     if prefix && y.last == Part::End {
         return Ordering::Equal;
@@ -183,7 +181,7 @@ fn compare_parts(a: Part<'_>, b: Part<'_>) -> Ordering {
         | (Part::Revision(a), Part::Revision(b)) => numbers(a, b),
         (Part::Letter(a), Part::Letter(b)) => a.cmp(&b),
         (Part::Suffix(a), Part::Suffix(b)) => a.cmp(&b),
-        (Part::Hash(a), Part::Hash(b)) => a.cmp(b),
+        (Part::Hash(a), Part::Hash(b)) | (Part::Malformed(a), Part::Malformed(b)) => a.cmp(b),
         _ => Ordering::Equal,
     }
 }
@@ -244,6 +242,17 @@ mod tests {
             };
             assert_eq!(compare(a, b), order, "{a} {sign} {b}");
             assert_eq!(compare(b, a), order.reverse(), "{b} reverse {a}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_three_are_in_order(v in proptest::collection::vec("(0|1|2|10|05|\\.1|a|_rc|_p1|~a|-r0|x){0,5}", 3)) {
+            let order = |a: usize, b: usize| compare(&v[a], &v[b]);
+            proptest::prop_assert_eq!(order(0, 1), order(1, 0).reverse());
+            if order(0, 1) == order(1, 2) {
+                proptest::prop_assert_eq!(order(0, 2), order(0, 1));
+            }
         }
     }
 
