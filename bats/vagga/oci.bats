@@ -19,7 +19,7 @@ serve() {
 }
 
 teardown_server() { [ -z "${server:-}" ] || { kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true; }; }
-teardown() { teardown_server; cd /; [ ! -d "$PROJECT/.vagga" ] || (cd "$PROJECT" && vagga _clean --everything) >/dev/null 2>&1 || true; }
+teardown() { teardown_server; cd /; [ -z "${short:-}" ] || rm -rf "$short"; [ ! -d "$PROJECT/.vagga" ] || (cd "$PROJECT" && vagga _clean --everything) >/dev/null 2>&1 || true; }
 
 # Two layers: the second changes, hides and replaces what the first has.
 two_layers() {
@@ -200,9 +200,7 @@ PY
         [ ! -e ".vagga/${case%%|*}" ]
     done
     vagga _build good
-    blob=$(ls -S .vagga/.cache/oci/sha256/* | head -n 1)
-    printf 'x' | dd of="$blob" bs=1 seek=100 conv=notrunc 2>/dev/null
-    rm -rf .vagga/.layers
+    for blob in .vagga/.cache/oci/sha256/*; do printf 'damage' | dd of="$blob" bs=1 seek=100 conv=notrunc 2>/dev/null; done
     run --separate-stderr vagga _build --force good
     [ "$status" -eq 0 ]
     contains "$stderr" "is damaged, it is fetched again"
@@ -237,4 +235,80 @@ PY
     vagga _build tar || true
     [ -e vagga.yaml ] && [ -e busybox.tar ] && [ -e img/index.json ]
     [ -z "$(ls -d evil[234]* 2>/dev/null | grep -v evil.tar)" ] && [ ! -e evil ]
+}
+
+# Names, modes, owners, sizes, links of a tree.
+tree() { (cd "$1" && find . -printf '%p %m %U %G %s %l %n\n' | sort); }
+
+exported_project() {
+    write_project <<'YAML'
+containers:
+  a:
+    setup:
+    - !Tar { url: ./busybox.tar }
+    - !Sh "mkdir -p /opt/d /opt/gone; echo 1 > /opt/d/x; echo 1 > /opt/gone/f; echo 1 > /opt/f; chown 5:6 /opt/f || true"
+    - !Sh "rm -r /opt/gone /opt/d; mkdir /opt/d; echo 2 > /opt/d/y; ln /opt/f /opt/g; rm /bin/vi; chmod u+s /opt/g"
+    environ: { COLOR: blue }
+  dir: { setup: [ !FromImage ./a.oci ] }
+  tar: { setup: [ !FromImage { image: ./a.tar, tag: one } ] }
+YAML
+}
+
+@test "what is exported comes back whole, with its layers, the same bytes every time" {
+    exported_project
+    vagga _export_oci a 2>/dev/null
+    vagga _export_oci --zstd --tag one -o a.tar a
+    vagga _export_oci -o again a
+    diff -r a.oci again
+    for c in dir tar; do
+        vagga _build $c
+        diff <(tree .vagga/a) <(tree ".vagga/$c")
+        [ "$(vagga _run $c /bin/sh -c 'echo $COLOR')" = blue ]
+    done
+    run --separate-stderr vagga _export_oci a
+    [ "$status" -eq 121 ]
+    contains "$stderr" "a.oci exists already"
+    # Without the layers it is one layer, and the same tree.
+    rm -rf .vagga/.layers 2>/dev/null || vagga _clean --layers --at-least 0s
+    vagga _export_oci -o flat a
+    [ "$(ls flat/blobs/sha256 | wc -l)" -le 3 ] || [ -d .vagga/.layers ]
+    [ -z "$(ls -d .tmp.* 2>/dev/null)" ]
+}
+
+# bats test_tags=root
+@test "skopeo and podman read what we write; we read what they write; a real registry" {
+    exported_project
+    command -v skopeo podman docker-registry >/dev/null || skip "skopeo, podman or docker-registry is not installed"
+    echo '{"default":[{"type":"insecureAcceptAnything"}]}' > policy.json
+    vagga _export_oci --tag one a 2>/dev/null
+    vagga _export_oci --tag one -o a.tar a
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    cat > registry.yml <<YAML
+version: 0.1
+storage: { filesystem: { rootdirectory: $PWD/registry } }
+http: { addr: "127.0.0.1:$port" }
+YAML
+    docker-registry serve registry.yml >registry.log 2>&1 3>&- &
+    server=$!
+    for _ in $(seq 100); do curl -fs "http://127.0.0.1:$port/v2/" >/dev/null && break; sleep 0.05; done
+    skopeo --policy policy.json copy -q --dest-tls-verify=false oci:a.oci:one "docker://127.0.0.1:$port/team/a:1"
+    skopeo --policy policy.json copy -q oci:a.oci:one docker-archive:skopeo.tar:team/a:one
+    short=$(mktemp -d /tmp/vagga-p.XXXX)
+    podman() { command podman --root "$short/p" --runroot "$short/r" --tmpdir "$short/t" --storage-driver vfs --cgroup-manager cgroupfs --events-backend none "$@"; }
+    podman pull -q --signature-policy policy.json oci-archive:a.tar >id
+    mounted=$(podman image mount "$(cat id)")
+    diff <(tree .vagga/a | sed 's/ [0-9]*$//') <(tree "$mounted" | sed 's/ [0-9]*$//')
+    podman image umount -a >/dev/null
+    podman save -q --signature-policy policy.json --format oci-archive -o podman.tar "$(cat id)"
+    cat >> vagga.yaml <<YAML
+  registry: { setup: [ !FromImage '127.0.0.1:$port/team/a:1' ] }
+  skopeo: { setup: [ !FromImage ./skopeo.tar ] }
+  podman: { setup: [ !FromImage ./podman.tar ] }
+YAML
+    for c in registry skopeo podman; do
+        vagga _build $c
+        diff <(tree .vagga/a) <(tree ".vagga/$c")
+    done
+    podman rmi -f "$(cat id)" >/dev/null
+    rm -rf "$short"
 }

@@ -146,6 +146,7 @@ fn in_project(
             run::in_container(project, &globals, first, parsed.has(Key::Writable), argv)
         }
         Job::VersionHash => version_hash(project, first, parsed),
+        Job::ExportOci => images::export_oci(project, globals, first, parsed),
         Job::ToLithos => write_for_lithos(project, globals, parsed),
         Job::Layers => list_layers(
             project,

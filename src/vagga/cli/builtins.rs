@@ -354,6 +354,30 @@ pub const ALL: &[BuiltIn] = &[
         ..NONE
     },
     BuiltIn {
+        name: "_export_oci",
+        job: Job::ExportOci,
+        about: "Write the image of a container as OCI layout, for podman, skopeo and the like",
+        flags: &[
+            Flag {
+                repeat: false,
+                ..Flag::new(
+                    Key::Output,
+                    &["-o", "--output"],
+                    "Directory to make, or an archive if the name ends in .tar; by default CONTAINER.oci",
+                )
+                .takes("PATH")
+            },
+            Flag {
+                repeat: false,
+                ..Flag::new(Key::Tag, &["--tag"], "Tag of the image, by default its version").takes("TAG")
+            },
+            Flag::new(Key::Zstd, &["--zstd"], "Compress layers by zstd instead of gzip"),
+        ],
+        positionals: &[CONTAINER],
+        offered: false,
+        ..NONE
+    },
+    BuiltIn {
         name: "_to_lithos",
         job: Job::ToLithos,
         about: "Write an image directory and the configuration to run it in production by lithos",

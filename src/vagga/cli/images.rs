@@ -9,11 +9,13 @@ use super::globals::{self, BuildMode, Globals};
 use super::names;
 use super::parser::Parsed;
 use super::table::Key;
-use crate::vagga::build::{self, Image};
+use crate::vagga::build::{self, metadata, Image};
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::image::pack::{pack, Compression};
 use crate::vagga::image::{push, share, verify};
+use crate::vagga::oci::export::{Export, Packing};
 use crate::vagga::project::Project;
+use crate::vagga::run::environ::DEFAULT_PATH;
 use crate::vagga::storage::{self, Storage};
 
 /// `_verify CONTAINER [--against FILE]`.
@@ -77,6 +79,46 @@ pub fn push_image(
     let (storage, image) = current(project, globals, container, parsed)?;
     let _used = storage.use_image(&image);
     push::push(&image, script, project.settings.source_date_epoch).map(|()| 0)
+}
+
+/// `_export_oci [-o PATH] [--tag TAG] [--zstd] CONTAINER`.
+pub fn export_oci(
+    project: &Project,
+    globals: &Globals,
+    container: &str,
+    parsed: &Parsed,
+) -> Result<u8, Failure> {
+    names::check_container(&project.config, container)?;
+    let storage = Storage::open(project)?;
+    let image = build::ensure(project, &storage, container, globals.build_mode, false)?;
+    let _used = storage.use_image(&image);
+    let mut environ = metadata::read_environ(&image.dir)
+        .map_err(|e| fail(format!("can't read the variables of {:?}: {e}", image.dir)))?;
+    environ
+        .entry("PATH".into())
+        .or_insert_with(|| DEFAULT_PATH.into());
+    if let Some(config) = project.config.containers.get(container) {
+        environ.extend(config.environ.clone());
+    }
+    let version = image.dir.extension().unwrap_or_default().to_string_lossy();
+    let tag = parsed
+        .values(Key::Tag)
+        .pop()
+        .map_or(version.as_ref().to_owned(), |tag| tag);
+    let target = parsed.values(Key::Output).pop();
+    let target = target.map_or_else(|| PathBuf::from(format!("{container}.oci")), PathBuf::from);
+    let export = Export {
+        image: &image,
+        layers: &storage.layers(),
+        tag: &tag,
+        environ,
+        epoch: project.settings.source_date_epoch,
+        packing: match parsed.has(Key::Zstd) {
+            true => Packing::Zstd,
+            false => Packing::Gzip,
+        },
+    };
+    export.write(&target).map(|()| 0)
 }
 
 /// The last one given.

@@ -45,6 +45,7 @@ pub enum Key {
     Global,
     DryRun,
     Pretty,
+    Tag,
     File,
     Gzip,
     Bzip2,
@@ -189,6 +190,7 @@ pub enum Job {
     CompletionScript,
     Manual,
     ToLithos,
+    ExportOci,
     /// Not in this version.
     Missing,
 }

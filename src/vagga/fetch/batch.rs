@@ -133,7 +133,9 @@ fn fetch_one(client: &Client, file: &Wanted, progress: OnProgress) -> Result<(),
         }
         None => {
             client
-                .download(&file.url, &part, false, Some(file.size), progress)?
+                .download(&file.url, &part, false, Some(file.size), progress)
+                // Its name is that of this process: nobody would go on with it.
+                .inspect_err(|_| drop(fs::remove_file(&part)))?
                 .sha256
         }
     };

@@ -5,16 +5,19 @@
 //! attributes. Sockets are left out.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
 
 use super::ids::View;
 use super::scan::{attributes_of, open};
 use crate::sys::at;
-use crate::sys::fs::{walk, Kind, Moment, Visit};
+use crate::sys::fs::{walk, xattr, Kind, Moment, Visit};
 use crate::sys::path::Root;
 use crate::sys::process::Status;
 use crate::vagga::build::{metadata::read_environ, Image};
@@ -22,6 +25,8 @@ use crate::vagga::failure::{exit, Failure};
 
 /// Bytes of a name that fit into a header.
 const NAME_MAX: usize = 100;
+/// Name, after the common beginning of whiteouts, of the one that hides a whole directory.
+const OPAQUE: &[u8] = b".wh..opq";
 /// GNU tar's name for entries that hold the name of the next one.
 const LONG: &str = "././@LongLink";
 /// Levels of compressors: the usual ones of the programs of these names.
@@ -111,9 +116,25 @@ fn compressed(root: &Root, compression: Compression, epoch: i64, out: &File) -> 
     .flush()
 }
 
+/// Writes the plain archive of everything below `root`. To be called with the ids of the container.
+pub fn plain(root: &Root, epoch: i64, out: impl Write) -> io::Result<()> {
+    archive(root, epoch, out).map(drop)
+}
+
+/// Writes a kept layer as the tar stream of an OCI layer: marks of overlayfs become whiteouts. To be called with the ids
+/// of the container; returns `out`.
+pub fn layer<W: Write>(root: &Root, epoch: i64, out: W) -> io::Result<W> {
+    entries(root, epoch, true, out)
+}
+
 /// Writes the plain archive of everything below `root`; returns `out`.
 fn archive<W: Write>(root: &Root, epoch: i64, out: W) -> io::Result<W> {
+    entries(root, epoch, false, out)
+}
+
+fn entries<W: Write>(root: &Root, epoch: i64, whiteouts: bool, out: W) -> io::Result<W> {
     let mut packer = Packer {
+        whiteouts,
         tar: Builder::new(out),
         epoch,
         names: HashMap::new(),
@@ -128,6 +149,8 @@ fn archive<W: Write>(root: &Root, epoch: i64, out: W) -> io::Result<W> {
 }
 
 struct Packer<W: Write> {
+    /// The tree is the upper directory of an overlay.
+    whiteouts: bool,
     tar: Builder<W>,
     epoch: i64,
     /// Names of files that have several.
@@ -140,6 +163,12 @@ impl<W: Write> Packer<W> {
         let mut name = [b"./", visit.path.as_os_str().as_bytes()].concat();
         if stat.kind() == Kind::Dir && name.last() != Some(&b'/') {
             name.push(b'/');
+        }
+        if self.whiteouts && stat.kind() == Kind::CharDevice && stat.rdev == 0 {
+            return self.whiteout(
+                visit.path.parent().unwrap_or(Path::new("")),
+                visit.name.as_bytes(),
+            );
         }
         let mut header = self.header(visit);
         if stat.kind() != Kind::Dir && stat.nlink > 1 {
@@ -156,8 +185,13 @@ impl<W: Write> Packer<W> {
         }
         match stat.kind() {
             Kind::Dir => {
-                self.attributes(&attributes_of(&open(visit)?)?)?;
-                self.append(&mut header, &name, b"", &mut io::empty())
+                let dir = open(visit)?;
+                self.attributes(&attributes_of(&dir)?)?;
+                self.append(&mut header, &name, b"", &mut io::empty())?;
+                match self.whiteouts && is_opaque(&dir)? {
+                    true => self.whiteout(visit.path, OPAQUE),
+                    false => Ok(()),
+                }
             }
             Kind::File => {
                 let file = open(visit)?;
@@ -178,6 +212,21 @@ impl<W: Write> Packer<W> {
             }
             _ => self.append(&mut header, &name, b"", &mut io::empty()),
         }
+    }
+
+    /// The mark that `name` of a lower layer is gone (OCI image specification, "Layer").
+    fn whiteout(&mut self, dir: &Path, name: &[u8]) -> io::Result<()> {
+        let mut mark = b".wh.".to_vec();
+        mark.extend_from_slice(name);
+        let path = Path::new(".").join(dir).join(OsStr::from_bytes(&mark));
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Regular);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(0);
+        self.append(&mut header, path.as_os_str().as_bytes(), b"", &mut io::empty())
     }
 
     fn header(&self, visit: &Visit<'_>) -> Header {
@@ -262,6 +311,12 @@ impl<W: Write> Packer<W> {
         header.set_cksum();
         self.tar.append(&header, text)
     }
+}
+
+/// Whether the directory hides that of lower layers.
+fn is_opaque(dir: &OwnedFd) -> io::Result<bool> {
+    let value = xattr::get(dir.as_fd(), OsStr::new("user.overlay.opaque"))?;
+    Ok(value.as_deref() == Some(b"y"))
 }
 
 /// As much as fits.

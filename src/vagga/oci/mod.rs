@@ -8,6 +8,7 @@
 mod challenge;
 mod credentials;
 mod digest;
+pub mod export;
 mod image;
 mod layout;
 mod name;
