@@ -11,6 +11,7 @@ pub mod keyring;
 pub mod loopback;
 pub mod mount;
 pub mod namespace;
+pub mod netlink;
 pub mod path;
 pub mod poll;
 pub mod process;
