@@ -12,6 +12,7 @@ pub mod loopback;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;
+pub mod passing;
 pub mod path;
 pub mod poll;
 pub mod process;

@@ -213,9 +213,12 @@ impl AsFd for Netlink {
     }
 }
 
-impl From<Netlink> for OwnedFd {
-    fn from(socket: Netlink) -> OwnedFd {
-        socket.fd
+/// A socket that another process has made, in its network namespace.
+impl From<OwnedFd> for Netlink {
+    fn from(fd: OwnedFd) -> Netlink {
+        // Answers to its maker, if there are any, have smaller numbers.
+        let sequence = 1 << 16;
+        Netlink { fd, sequence }
     }
 }
 

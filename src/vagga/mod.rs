@@ -15,6 +15,7 @@ pub mod ids;
 pub mod image;
 pub mod layers;
 pub mod log;
+pub mod network;
 pub mod oci;
 pub mod project;
 pub mod run;

@@ -12,8 +12,10 @@ pub mod inotify;
 pub mod isolated;
 pub mod launcher;
 pub mod link;
+pub mod networked;
 pub mod persistent;
 pub mod pid1;
+pub mod place;
 pub mod prober;
 pub mod process;
 pub mod program;
@@ -101,6 +103,7 @@ fn attended(
         globals,
         caller: &caller,
         command: Some(name),
+        lookup: None,
     };
     process::check_external_volumes(project)?;
     let code = match command {
@@ -138,6 +141,7 @@ pub fn in_container(
         globals,
         caller: &caller,
         command: None,
+        lookup: None,
     };
     process::check_external_volumes(project)?;
     let info = anonymous(container, writable, argv);

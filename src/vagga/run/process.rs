@@ -25,7 +25,7 @@ use super::program::Program;
 use super::socket;
 use super::stored::Stored;
 use super::transient::Transient;
-use super::volumes::{self, Sources, WORK};
+use super::volumes::{self, HostFile, Sources, WORK};
 
 /// What all processes of one invocation share.
 pub struct Context<'a> {
@@ -39,6 +39,17 @@ pub struct Context<'a> {
     pub caller: &'a [(OsString, OsString)],
     /// The top-level command, which may be the init command of a volume.
     pub command: Option<&'a str>,
+    /// Files of names for a network of its own; `None`: those of the host.
+    pub lookup: Option<&'a Lookup>,
+}
+
+/// How names are found in a network of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lookup {
+    /// Content of `/etc/hosts`.
+    pub hosts: Vec<u8>,
+    /// Content of `/etc/resolv.conf`; `None`: the host's file.
+    pub resolv_conf: Option<Vec<u8>>,
 }
 
 /// Ids of the command.
@@ -81,6 +92,10 @@ pub struct Process {
     pub pid1: Pid1Mode,
     /// The command must not be able to mount, so that it cannot take back what the plan forbids.
     pub fixed_mounts: bool,
+    /// User namespace that the command goes on into, with mounts that it cannot change.
+    pub enclosure: Option<OwnedFd>,
+    /// Descriptors that the plan names.
+    pub mounted: Vec<OwnedFd>,
     /// Private writable root.
     pub transient: Option<Transient>,
     /// Volumes that exist once the command has succeeded.
@@ -159,6 +174,8 @@ impl Context<'_> {
                 .transpose()?,
             pid1: info.pid1mode,
             fixed_mounts: guard || has_vagga_binary(container, info),
+            enclosure: None,
+            mounted: Vec::new(),
             transient,
             fillings: fillings.into_inner(),
             held: self.storage.use_image(&image),
@@ -211,7 +228,10 @@ impl Context<'_> {
         let binary = std::env::current_exe().unwrap_or_default();
         let cache = &self.storage.cache;
         self.make_cache_dirs(container, info)?;
-        let present = |path: &'static str| Some(Path::new(path)).filter(|p| fs::metadata(p).is_ok());
+        let present = |path: &'static str| {
+            let path = Path::new(path);
+            fs::metadata(path).is_ok().then_some(HostFile::Host(path))
+        };
         let persistent = |volume: &_| {
             let prepared = persistent::prepare(&self.project.root, self.storage, volume, self.command)?;
             chores.borrow_mut().extend(prepared.chore);
@@ -224,8 +244,14 @@ impl Context<'_> {
             cache,
             external: &self.project.settings.external_volumes,
             binary_dir: binary.parent().unwrap_or(Path::new("/")),
-            resolv_conf: present("/etc/resolv.conf"),
-            hosts: present("/etc/hosts"),
+            resolv_conf: match self.lookup.and_then(|l| l.resolv_conf.as_deref()) {
+                Some(text) => Some(HostFile::Text(text)),
+                None => present("/etc/resolv.conf"),
+            },
+            hosts: match self.lookup {
+                Some(lookup) => Some(HostFile::Text(&lookup.hosts)),
+                None => present("/etc/hosts"),
+            },
             image: &image,
             persistent: &persistent,
             guard,

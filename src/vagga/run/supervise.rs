@@ -9,8 +9,9 @@ use crate::vagga::config::{ChildCommand, CommandInfo, SuperviseInfo};
 use crate::vagga::failure::{exit, Failure};
 
 use super::group::{Group, Policy, Rules};
-use super::isolated::Isolated;
+use super::isolated;
 use super::launcher::{Launcher, Roster};
+use super::networked::{keys, Networked};
 use super::process::{Context, Process};
 use super::{finish, set_banner, Arguments};
 
@@ -29,13 +30,15 @@ pub fn run(
             format!("no children matching in supervise command {name:?}"),
         ));
     }
-    check_networks(context, info, &children)?;
     let isolate = context.globals.isolate_network || info.common.isolate_network;
+    let network = Networked::new(&children, isolate)?;
     let mut processes = children
         .iter()
-        .map(|(child, command)| {
+        .enumerate()
+        .map(|(index, (child, command))| {
             let fixed = child_variables(name, child, &args.variables);
-            let process = context.process(command.info(), &[], &fixed)?;
+            let lookup = network.as_ref().and_then(|n| n.lookup(index));
+            let process = Context { lookup, ..*context }.process(&keys(command), &[], &fixed)?;
             // The group decides about its network.
             Ok(Process {
                 isolate: false,
@@ -43,6 +46,13 @@ pub fn run(
             })
         })
         .collect::<Result<Vec<Process>, Failure>>()?;
+    let shared = isolate.then(isolated::network).transpose()?;
+    let (places, _lasting) = match &network {
+        Some(network) => network
+            .places(&mut processes)
+            .map(|(p, spaces)| (p, Some(spaces)))?,
+        None => (Vec::new(), None),
+    };
     let has_transient = processes.iter().any(|p| p.transient.is_some());
     let mut launcher = Launcher::new(has_transient)?;
     if let Some(pipe) = on_ready {
@@ -55,14 +65,14 @@ pub fn run(
     for (child, command) in &children {
         group.add(child, rules(command.info(), &children));
     }
-    let network = isolate.then(Isolated::new).transpose()?;
     set_banner(&mut launcher, &info.common);
     let mut starter = |launcher: &Launcher, index: usize| {
         let process = processes
             .get_mut(index)
             .ok_or_else(|| Failure::new(exit::LAUNCHER, "no such child"))?;
-        let running = match &network {
-            Some(network) => network.start(launcher, process),
+        let own = places.get(index).and_then(Option::as_ref);
+        let running = match own.or(shared.as_ref()) {
+            Some(place) => place.start(launcher, process),
             None => launcher.start(process),
         };
         let final_end = children
@@ -107,28 +117,6 @@ pub fn selected<'a>(
         })
         .map(|(name, child)| (name.as_str(), child))
         .collect()
-}
-
-/// Networks of their own are not there yet.
-fn check_networks(
-    context: &Context<'_>,
-    info: &SuperviseInfo,
-    children: &[(&str, &ChildCommand)],
-) -> Result<(), Failure> {
-    let networked = children
-        .iter()
-        .any(|(_, c)| matches!(c, ChildCommand::BridgeCommand(_)) || c.info().network.is_some());
-    if !networked {
-        return Ok(());
-    }
-    if context.globals.isolate_network || info.common.isolate_network {
-        return Err(Failure::new(
-            exit::LAUNCHER,
-            "isolate-network is forbidden in conjunction with children that have a `network` or are bridge commands",
-        ));
-    }
-    Err(Failure::new(exit::LAUNCHER, "Network namespace is not set up")
-        .with_hint("run `vagga _create_netns`"))
 }
 
 /// Names of the group and the child, after the parsed options.

@@ -14,6 +14,18 @@ const DEFAULT_SIZE: u64 = 100 << 20;
 /// Where the project is, inside.
 pub const WORK: &str = "/work";
 
+/// Directory of files made for the container, on its own `/dev`: a place that every container has.
+const MADE: &str = "/dev/.vagga";
+
+/// A file that containers share with the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostFile<'a> {
+    /// The host's own.
+    Host(&'a Path),
+    /// With this content instead.
+    Text(&'a [u8]),
+}
+
 /// Where things come from on the host.
 pub struct Sources<'a> {
     /// The project, mounted at `/work`.
@@ -25,9 +37,9 @@ pub struct Sources<'a> {
     /// Directory of the vagga binary.
     pub binary_dir: &'a Path,
     /// The host's `resolv.conf`, if it has one.
-    pub resolv_conf: Option<&'a Path>,
+    pub resolv_conf: Option<HostFile<'a>>,
     /// The host's `hosts`, if it has one.
-    pub hosts: Option<&'a Path>,
+    pub hosts: Option<HostFile<'a>>,
     /// Root of the current image of a container.
     pub image: &'a dyn Fn(&str) -> Result<Source, Failure>,
     /// Directory of a persistent volume for this run.
@@ -57,19 +69,48 @@ pub fn operations(
         (&container.resolv_conf_path, s.resolv_conf),
         (&container.hosts_file_path, s.hosts),
     ];
-    for (target, source) in files {
-        if let (Some(target), Some(source)) = (target, source) {
+    if files
+        .iter()
+        .any(|(_, file)| matches!(file, Some(HostFile::Text(_))))
+    {
+        ops.push(Op::Dir {
+            path: MADE.into(),
+            mode: 0o755,
+            owner: Owner::default(),
+        });
+    }
+    for (target, file) in files {
+        if let (Some(target), Some(file)) = (target, file) {
             if !volumes.contains_key(target) {
-                ops.push(Op::Bind {
-                    source: Source::Host(source.into()),
-                    target: target.clone(),
-                    write: false,
-                    create: true,
-                });
+                ops.extend(host_file(target, file));
             }
         }
     }
     Ok(ops)
+}
+
+/// A file of the host, or one with other content, bound read-only.
+fn host_file(target: &Path, file: HostFile<'_>) -> Vec<Op> {
+    let mut ops = Vec::new();
+    let source = match file {
+        HostFile::Host(path) => Source::Host(path.into()),
+        HostFile::Text(content) => {
+            let path = Path::new(MADE).join(target.file_name().unwrap_or_default());
+            ops.push(Op::File {
+                path: path.clone(),
+                mode: 0o644,
+                content: content.into(),
+            });
+            Source::Root(path)
+        }
+    };
+    ops.push(Op::Bind {
+        source,
+        target: target.into(),
+        write: false,
+        create: true,
+    });
+    ops
 }
 
 /// `/dev`, `/proc`, `/sys`, `/work`.

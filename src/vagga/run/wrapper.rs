@@ -90,6 +90,8 @@ fn close_others(process: &Process, link: &Link, terminal: &Terminal) -> io::Resu
     let mut keep: Vec<BorrowedFd<'_>> = vec![link.fd()];
     keep.extend(terminal.fd());
     keep.extend(process.socket.as_ref().map(|s| s.as_fd()));
+    keep.extend(process.enclosure.as_ref().map(|s| s.as_fd()));
+    keep.extend(process.mounted.iter().map(|s| s.as_fd()));
     descriptors::close_all_but(3, &keep)
 }
 
@@ -284,8 +286,10 @@ fn prepare_command(process: &Process, terminal: &Terminal) -> Result<(), Failure
         None => SOCKET,
     };
     process::reset_signals().map_err(not_started)?;
-    if process.fixed_mounts {
-        capability::forbid_mounting().map_err(not_started)?;
+    match &process.enclosure {
+        Some(user) => enclose(user.as_fd()).map_err(not_started)?,
+        None if process.fixed_mounts => capability::forbid_mounting().map_err(not_started)?,
+        None => {}
     }
     let ids = &process.ids;
     process::set_ids(ids.uid, ids.gid, Some(&ids.groups)).map_err(|e| {
@@ -296,6 +300,13 @@ fn prepare_command(process: &Process, terminal: &Terminal) -> Result<(), Failure
     })?;
     process::set_parent_death_signal(libc::SIGKILL).map_err(not_started)?;
     process::close_from(first_to_close).map_err(not_started)
+}
+
+/// Goes on into a user namespace inside of ours. The kernel locks mounts that come from the outer one, so that even
+/// with all capabilities there nobody can take back what the plan forbids.
+fn enclose(user: BorrowedFd<'_>) -> io::Result<()> {
+    namespace::setns(user, Namespaces::USER)?;
+    namespace::unshare(Namespaces::MOUNT)
 }
 
 /// The first process while the command runs.
