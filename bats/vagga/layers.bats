@@ -469,6 +469,21 @@ YAML
     contains "$(cat build.log)" 'b [1/2] as before'
 }
 
+@test "a layer that was made anew is another one, even if it looks the same" {
+    write_project <<'YAML'
+containers:
+  a: { setup: [ !Tar { url: ./busybox.tar }, !Sh "date +%N > /stamp" ] }
+  b: { setup: [ !Tar { url: ./busybox.tar }, !Sh "date +%N > /stamp", !Sh "cp /stamp /copy", !Sh "echo v1" ] }
+YAML
+    build b
+    build a
+    [ "$(cat .vagga/a/stamp)" = "$(cat .vagga/b/stamp)" ]
+    vagga _build --force a 2>/dev/null
+    sed -i 's/v1/v2/' vagga.yaml
+    build b
+    [ "$(cat .vagga/b/stamp)" = "$(cat .vagga/b/copy)" ] && [ "$(cat .vagga/a/stamp)" = "$(cat .vagga/b/stamp)" ]
+}
+
 @test "a deep tree" {
     write_project <<'YAML'
 containers:

@@ -66,7 +66,7 @@ impl Stack {
             images: &images,
         };
         let mut stack = Stack {
-            chain: Chain::new(context, job.config, &job.boundaries),
+            chain: Chain::new(context, job.name, job.config, &job.boundaries),
             store,
             draft,
             container: job.name.to_string(),
@@ -346,6 +346,7 @@ impl Stack {
     ) -> Marker {
         Marker {
             key: key.to_string(),
+            made: Marker::new_made(),
             container: self.container.clone(),
             step: title.to_string(),
             below: self.ids(),

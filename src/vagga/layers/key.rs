@@ -63,8 +63,8 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Keys of a container whose version digest stood as in `boundaries` before its first and after each step.
-    pub fn new(context: Context, container: &Container, boundaries: &[Digest]) -> Chain {
+    /// Keys of the container `name` whose version digest stood as in `boundaries` before its first and after each step.
+    pub fn new(context: Context, name: &str, container: &Container, boundaries: &[Digest]) -> Chain {
         let first = boundaries.first().cloned().unwrap_or_default();
         let mut steps = vec![root(context, &first)];
         let mut last = steps.first().cloned().unwrap_or_else(|| root(context, &first));
@@ -72,7 +72,7 @@ impl Chain {
             last = next(context, &last, step, after);
             steps.push(last.clone());
         }
-        let finished = finished(&last, container);
+        let finished = finished(&last, name, container);
         Chain { steps, finished }
     }
 }
@@ -141,8 +141,10 @@ fn next(context: Context, below: &Key, step: &Step, after: &Digest) -> Key {
     hasher.finish()
 }
 
-fn finished(last: &Key, container: &Container) -> Key {
+/// What is done at the end depends on the container itself; its name becomes the identity of the machine.
+fn finished(last: &Key, name: &str, container: &Container) -> Key {
     let options = (
+        name,
         &container.data_dirs,
         &container.resolv_conf_path,
         &container.hosts_file_path,
@@ -157,7 +159,7 @@ fn finished(last: &Key, container: &Container) -> Key {
 /// The key of several layers made into one.
 pub fn merged(layers: &[super::Id]) -> Key {
     let all = layers.iter().fold(Hasher::default().field("merged"), |h, id| {
-        h.field(id.key.as_bytes()).field(id.digest.as_bytes())
+        h.field(id.key.as_bytes()).field(id.made.as_bytes())
     });
     all.finish()
 }
@@ -197,7 +199,7 @@ mod tests {
             settings,
             images,
         };
-        Chain::new(context, &container, &boundaries)
+        Chain::new(context, "c", &container, &boundaries)
     }
 
     fn sh(text: &str) -> Step {

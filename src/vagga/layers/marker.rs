@@ -1,16 +1,19 @@
 //! `layer.json`: what a layer is, what it lies upon, how the build stood after its step.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
 use serde_derive::{Deserialize, Serialize};
 
 use super::content::Content;
 
-/// One layer of a stack, with the fingerprint that its files must have.
+/// One layer of a stack: not any of its name, but the very one that the others were made upon.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Id {
     /// Its name.
     pub key: String,
-    /// [`Content::digest`] when it was made.
-    pub digest: String,
+    /// [`Marker::made`] of the one that is meant.
+    pub made: String,
 }
 
 /// The marker of a layer.
@@ -18,6 +21,8 @@ pub struct Id {
 pub struct Marker {
     /// The layer's own name: a directory that was renamed or copied is not believed.
     pub key: String,
+    /// 16 hex digits by chance: tells the results of two runs of one step apart.
+    pub made: String,
     /// The container that it was made for.
     pub container: String,
     /// The step, shortened.
@@ -31,11 +36,17 @@ pub struct Marker {
 }
 
 impl Marker {
+    /// A value for [`Marker::made`].
+    pub fn new_made() -> String {
+        // The keys of the standard library's hash maps are random.
+        format!("{:016x}", RandomState::new().build_hasher().finish())
+    }
+
     /// The whole stack of this layer, the lowest first.
     pub fn stack(&self) -> Vec<Id> {
-        let own = self.content.as_ref().map(|content| Id {
+        let own = self.content.as_ref().map(|_| Id {
             key: self.key.clone(),
-            digest: content.digest.clone(),
+            made: self.made.clone(),
         });
         self.below.iter().cloned().chain(own).collect()
     }
