@@ -198,7 +198,7 @@ containers:
         dd if=/dev/urandom bs=16 count=1 2>/dev/null | od -An -tx1 | tr -d ' ' > /etc/machine-id
         echo "$SOURCE_DATE_EPOCH" > /srv/epoch
         ln -s /nowhere /srv/link; ln /srv/epoch /srv/a/again; mkfifo /srv/fifo
-        touch -d @1000 /srv/old; chmod 4755 /srv/old
+        touch -d @1000 /srv/old; chmod 4755 /srv/old; chmod 711 /
         seq 20000 > /srv/long
     - !Sh "rm /etc/text; mkdir /srv/c"
 YAML
@@ -441,6 +441,38 @@ YAML
     refused "can't read"
     cp kept.asc "$c.asc" && mv team.gpg other.gpg
     refused 'the keyring'
+}
+
+# bats test_tags=ids
+@test "a pulled image is the packed one: top, owners, attributes" {
+    write_project <<'YAML'
+containers:
+  c:
+    image-cache-url: ./i.tar
+    setup: [ !Tar { url: ./busybox.tar } , !Sh "chown 1:2 / /root; chmod 2751 / /root; mkfifo -m 620 /root/p; touch -d @7 /root" ]
+YAML
+    vagga --no-image-download _build c 2>/dev/null
+    vagga _pack_image c -f i.tar
+    vagga _hardlink 2>/dev/null && cp .vagga/c/../index.ds1 one.ds1
+    vagga _clean --everything
+    run vagga _build c
+    contains "$output" 'Unpacking image'
+    lacks "$output" 'Error'
+    run --separate-stderr vagga _verify --against one.ds1 c
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    [ "$(vagga _pack_image c | sha256sum)" = "$(sha256sum < i.tar)" ]
+    # An index may come through a pipe, but an image's own is a file.
+    run --separate-stderr vagga _verify c --against <(cat one.ds1)
+    [ "$status" -eq 0 ]
+    mkfifo .vagga/c/../index.ds1
+    run --separate-stderr timeout 20 vagga _verify c
+    [ "$status" -eq 124 ]
+    rm .vagga/c/../index.ds1
+    run vagga --no-build _pack_image c -f again.tar
+    [ "$status" -eq 0 ]
+    vagga _clean --everything
+    run vagga --no-build _pack_image c -f again.tar
+    [ "$status" -eq 29 ]
 }
 
 @test "_push_image without a script, with one that fails" {

@@ -28,6 +28,8 @@ pub struct Options {
     /// The archive is a layer over what is there: it replaces directories by other things and the other way round, says
     /// what mode and owner directories have, and its whiteouts are no files.
     pub layer: bool,
+    /// What the archive says of its top is said of the destination: mode, owner, time, attributes.
+    pub top: bool,
 }
 
 impl Default for Options {
@@ -38,6 +40,7 @@ impl Default for Options {
             skip: Vec::new(),
             package: None,
             layer: false,
+            top: false,
         }
     }
 }

@@ -193,9 +193,28 @@ impl<'a> Writer<'a> {
     pub fn dir(&mut self, path: &Path, meta: Meta) -> Result<(), ArchiveError> {
         self.count(path);
         if path.as_os_str().is_empty() {
-            return Ok(());
+            return self.try_top(meta).map_err(|e| ArchiveError::io(path, &e));
         }
         self.try_dir(path, meta).map_err(|e| ArchiveError::io(path, &e))
+    }
+
+    fn try_top(&mut self, meta: Meta) -> io::Result<()> {
+        if !self.options.top {
+            return Ok(());
+        }
+        let parent = Parent {
+            path: PathBuf::new(),
+            root: self.dest.try_clone()?,
+            // Whatever it is, the owner is set.
+            setgid: true,
+        };
+        parent.set_owner(self.options.owners, meta.owner, |uid, gid| {
+            self.dest.chown(".", uid, gid)
+        })?;
+        self.dest.chmod(".", meta.mode & 0o7777)?;
+        self.dir_times
+            .extend(meta.mtime.map(|mtime| (PathBuf::from("."), mtime)));
+        Ok(())
     }
 
     fn try_dir(&mut self, path: &Path, meta: Meta) -> io::Result<()> {
@@ -297,6 +316,12 @@ impl<'a> Writer<'a> {
     /// left out, as by other unpackers.
     pub fn attribute(&mut self, path: &Path, name: &OsStr, value: &[u8]) -> Result<(), ArchiveError> {
         let mut set = || {
+            if path.as_os_str().is_empty() {
+                return match self.options.top {
+                    true => self.dest.set_xattr(".", name, value),
+                    false => Ok(()),
+                };
+            }
             let (parent, last) = self.parent_of(path)?;
             parent.root.set_xattr(last, name, value)
         };

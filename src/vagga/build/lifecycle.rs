@@ -328,7 +328,7 @@ impl<'a> Lifecycle<'a> {
     /// Links files to those of other images, if the settings say so, and moves the build into its place.
     fn share_and_commit(&self, name: &str, version: &Version, dir: &Path) -> Result<Image, Failure> {
         let target = self.storage.image_dir(name, &version.short());
-        image::share::after_build(self.project, self.storage, name, dir, &target)?;
+        image::share::after_build(self.project, self.storage, name, dir, &target);
         commit(self.storage, name, version, dir)
     }
 

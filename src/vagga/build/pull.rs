@@ -155,6 +155,7 @@ impl Job<'_> {
                 true => Owners::KeepWherePossible,
                 false => Owners::Keep,
             },
+            top: true,
             ..Options::default()
         };
         let archive = decompress(archive).at("read", "the archive")?;

@@ -9,6 +9,7 @@ use super::globals::{self, BuildMode, Globals};
 use super::names;
 use super::parser::Parsed;
 use super::table::Key;
+use crate::sys::fs::Lock;
 use crate::vagga::build::{self, metadata, Image};
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::image::pack::{pack, Compression};
@@ -52,7 +53,7 @@ pub fn pack_image(
         .with_hint("name a file with --file, or redirect stdout"));
     }
     let compression = compression(parsed);
-    let (_, image) = current(project, globals, container, parsed)?;
+    let (image, _used) = current(project, globals, container, parsed)?;
     if compression != Compression::None {
         eprintln!("Packing and compressing the image of {container}, this may take a while...");
     }
@@ -76,8 +77,7 @@ pub fn push_image(
     parsed: &Parsed,
 ) -> Result<u8, Failure> {
     let script = push::script(project.settings.push_image_script.as_deref())?;
-    let (storage, image) = current(project, globals, container, parsed)?;
-    let _used = storage.use_image(&image);
+    let (image, _used) = current(project, globals, container, parsed)?;
     push::push(&image, script, project.settings.source_date_epoch).map(|()| 0)
 }
 
@@ -135,13 +135,13 @@ fn compression(parsed: &Parsed) -> Compression {
 }
 
 /// The image to be packed: built here if it has to be, unless the options say otherwise. A pulled one that is there
-/// already will do.
+/// already will do. Nobody removes it while the lock is held.
 fn current(
     project: &Project,
     globals: &Globals,
     container: &str,
     parsed: &Parsed,
-) -> Result<(Storage, Image), Failure> {
+) -> Result<(Image, Option<Lock>), Failure> {
     names::check_container(&project.config, container)?;
     let storage = Storage::open(project)?;
     let mode = match globals::build_mode(parsed).unwrap_or(globals.build_mode) {
@@ -149,7 +149,8 @@ fn current(
         mode => mode,
     };
     let image = build::ensure(project, &storage, container, mode, false)?;
-    Ok((storage, image))
+    let used = storage.use_image(&image);
+    Ok((image, used))
 }
 
 /// Lets `write` fill a file that appears under its name only when it is complete. What is there and no regular file

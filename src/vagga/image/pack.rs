@@ -371,6 +371,8 @@ mod tests {
         let name = std::ffi::OsStr::new("user.test");
         // Not every file system has them.
         let _ = root.set_xattr("again", name, &[b'='; 90]);
+        let _ = root.set_xattr(".", name, b"top");
+        root.chmod(".", 0o1751).unwrap();
         root.mknod("pipe", libc::S_IFIFO | 0o640, 0).unwrap();
     }
 
@@ -385,7 +387,10 @@ mod tests {
         let root = Root::open(&from).unwrap();
         let bytes = archive(&root, 1000, Vec::new()).unwrap();
         assert_eq!(archive(&root, 1000, Vec::new()).unwrap(), bytes);
-        let options = Options::default();
+        let options = Options {
+            top: true,
+            ..Options::default()
+        };
         let target = Root::open(&to).unwrap();
         let writer = Writer::new(&target, Path::new("/"), &options).unwrap();
         unpack_tar(bytes.as_slice(), writer).unwrap();

@@ -100,25 +100,22 @@ fn candidates(mut found: Vec<Found>, container: &str, replaced: &Path) -> Vec<Fo
 }
 
 /// Links files of the finished build in `dir` to those of other images, if the settings say so. `replaced` is the
-/// image that it takes the place of.
-pub fn after_build(
-    project: &Project,
-    storage: &Storage,
-    container: &str,
-    dir: &Path,
-    replaced: &Path,
-) -> Result<(), Failure> {
+/// image that it takes the place of. It only saves space, so trouble is said and does not stop the build.
+pub fn after_build(project: &Project, storage: &Storage, container: &str, dir: &Path, replaced: &Path) {
     let settings = &project.settings;
     if !settings.index_all_images || !settings.hard_link_identical_files {
-        return Ok(());
+        return;
     }
     let global = settings.storage_dir.as_deref();
-    let found = all_images(storage, global.filter(|_| settings.hard_link_between_projects))
-        .map_err(|e| fail(format!("Can't list the images: {e}")))?;
-    let candidates = candidates(found, container, replaced);
-    let status =
-        View::of_everything()?.run(|| finish(link_new(dir, &candidates), " from other containers"))?;
-    check(status)
+    let found = match all_images(storage, global.filter(|_| settings.hard_link_between_projects)) {
+        Ok(found) => candidates(found, container, replaced),
+        Err(e) => return log::warn!("identical files are not linked: can't list the images: {e}"),
+    };
+    let link = || finish(link_new(dir, &found), " from other containers");
+    let linked = View::of_everything().and_then(|view| view.run(link));
+    if let Err(failure) = linked.and_then(check) {
+        log::warn!("{}", failure.message);
+    }
 }
 
 /// `vagga _hardlink [--global]`.

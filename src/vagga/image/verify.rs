@@ -2,10 +2,11 @@
 //!
 //! Exit codes: 0 everything agrees, 1 it does not, 124 there is nothing to compare.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::ids::View;
@@ -19,7 +20,7 @@ use crate::vagga::failure::{exit, Failure};
 use crate::vagga::storage::Storage;
 
 /// Largest index that is read, bytes.
-const INDEX_MAX: u64 = 1 << 30;
+const INDEX_MAX: u64 = 256 << 20;
 /// Exit code when something differs.
 const DIFFERS: u8 = 1;
 
@@ -90,17 +91,27 @@ impl Difference {
     }
 }
 
-/// Reads the index of an image, or another one. `None` = there is none. Errors: one line without the path.
+/// Reads the index of an image. `None` = there is none. Errors: one line without the path; also for what programs may
+/// have put in its place, links and pipes.
 pub fn read_index(path: &Path) -> Result<Option<Index>, String> {
-    let file = match File::open(path) {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e.to_string()),
     };
+    match file.metadata() {
+        Ok(meta) if meta.is_file() => parse(file).map(Some),
+        Ok(_) => Err("it is not a file".into()),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+fn parse(file: File) -> Result<Index, String> {
     let mut text = String::new();
     let read = file.take(INDEX_MAX).read_to_string(&mut text);
     read.map_err(|e| e.to_string())?;
-    Index::parse(&text).map(Some)
+    Index::parse(&text)
 }
 
 /// `vagga _verify NAME [--against FILE]`; returns the exit code.
@@ -111,9 +122,16 @@ pub fn verify(storage: &Storage, name: &str, against: Option<&Path>) -> Result<u
     let _used = storage.use_image(&image);
     let own = image.dir.join(INDEX);
     let path = against.unwrap_or(&own);
-    let index = match read_index(path) {
+    let read = match against {
+        // The user's own choice, a pipe perhaps.
+        Some(path) => File::open(path)
+            .map_err(|e| e.to_string())
+            .and_then(parse)
+            .map(Some),
+        None => read_index(&own),
+    };
+    let index = match read {
         Ok(Some(index)) => index,
-        Ok(None) if against.is_some() => return Err(fail(format!("There is no index {path:?}"))),
         Ok(None) => {
             return Err(
                 fail(format!("Container {name:?} has no index, {path:?} is missing")).with_hint(
