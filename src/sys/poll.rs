@@ -19,6 +19,7 @@ use super::process::{change_mask, check, default_action};
 #[derive(Debug)]
 pub struct Signals {
     fd: OwnedFd,
+    mask: u64,
 }
 
 impl Signals {
@@ -53,7 +54,12 @@ impl Signals {
         check(fd as i32)?;
         // SAFETY: the kernel has just given us this descriptor.
         let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-        Ok(Signals { fd })
+        Ok(Signals { fd, mask })
+    }
+
+    /// Ends the collecting: from here on the signals do again what they did before, also those that nobody drained.
+    pub fn release(self) -> io::Result<()> {
+        change_mask(libc::SIG_UNBLOCK, self.mask).map(|_| ())
     }
 
     /// Readable when a signal has arrived.
@@ -93,8 +99,17 @@ impl Signals {
     }
 }
 
+/// True when one of the blocked signals has arrived and waits.
+pub fn is_pending(signals: &[i32]) -> bool {
+    // SAFETY: sigset_t is plain data, and is only written to and read.
+    unsafe {
+        let mut set: libc::sigset_t = mem::zeroed();
+        libc::sigpending(&mut set) == 0 && signals.iter().any(|s| libc::sigismember(&set, *s) == 1)
+    }
+}
+
 /// True when the action of the signal is SIG_IGN.
-fn is_ignored(signal: i32) -> bool {
+pub fn is_ignored(signal: i32) -> bool {
     // SAFETY: sigaction is plain data, and is only read into.
     unsafe {
         let mut old: libc::sigaction = mem::zeroed();

@@ -46,16 +46,21 @@ pub(super) struct Job<'a> {
 impl Job<'_> {
     /// Builds in a process of its own. On failure the directory stays as it is.
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let how = match sandbox::run(self.ids, || self.work())? {
-            Status::Exited(0) => return Ok(()),
-            Status::Exited(code) => format!("the builder exited with code {code}"),
-            status => format!(
-                "the builder was killed by signal {}",
-                status.exit_code().saturating_sub(128)
+        let (code, how) = match sandbox::run(self.ids, || self.work()) {
+            Ok(Status::Exited(0)) => return Ok(()),
+            Ok(Status::Exited(code)) => (exit::LAUNCHER, format!("the builder exited with code {code}")),
+            Ok(status) => (
+                exit::LAUNCHER,
+                format!(
+                    "the builder was killed by signal {}",
+                    status.exit_code().saturating_sub(128)
+                ),
             ),
+            Err(interrupted) if interrupted.exit > 128 => (interrupted.exit, interrupted.message),
+            Err(failure) => return Err(failure),
         };
         let failure = Failure::new(
-            exit::LAUNCHER,
+            code,
             format!("Container {:?} could not be built: {how}", self.name),
         );
         match self.dir.join("root").exists() {
@@ -68,6 +73,7 @@ impl Job<'_> {
     fn work(&self) -> u8 {
         match self.build() {
             Ok(()) => 0,
+            Err(_) if sandbox::is_interrupted() => FAILED,
             Err(e) => {
                 eprintln!("{}", e.message);
                 if let Some(hint) = e.hint {

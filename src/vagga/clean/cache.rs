@@ -36,10 +36,13 @@ pub fn remove(cache: &Path, age: Duration, remover: &Remover) -> Result<(), Fail
         for dir in list(&debian.join("sha256"))?.into_iter().filter(|e| e.is_dir) {
             files.extend(idle(list(&dir.path)?));
         }
-        for name in ["plans", "releases", "tmp"] {
+        for name in ["plans", "releases"] {
             files.extend(idle(list(&debian.join(name))?));
         }
-        remover.remove_files(&files)
+        remover.remove_files(&files)?;
+        // Killed builds leave directories too.
+        let scratch = list(&debian.join("tmp"))?.into_iter().map(|e| e.path);
+        remover.remove_paths(&scratch.filter(|path| is_idle(path, age)).collect::<Vec<_>>())
     })?;
     locked(&cache.join(APT_LOCK), || {
         remover.remove_files(&idle(list(&cache.join(APT_ARCHIVES))?))
@@ -111,6 +114,7 @@ mod tests {
             "debian/lock",
             "debian/sha256/ab/abcd",
             "debian/plans/x",
+            "debian/tmp/verify.1/keys",
             "debian/keys/k.asc",
             "apt-cache/archives/a.deb",
             "downloads/x",
@@ -143,6 +147,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(20));
         }
         assert!(!there("debian/sha256/ab/abcd") && !there("debian/plans/x") && !there("downloads/y.part"));
+        assert!(!there("debian/tmp/verify.1") && there("debian/tmp"));
         assert!(there("debian/lock") && there("debian/keys/k.asc") && there("git/clone"));
         remove(&cache.join("none"), Duration::ZERO, &remover).unwrap();
     }
