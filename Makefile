@@ -6,7 +6,7 @@
 HOST    := $(shell rustc -vV | sed -n 's/^host: //p')
 TARGET  ?= $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 OUT     := $(TARGET)/$(HOST)/release
-STATIC  := RUSTFLAGS="-C target-feature=+crt-static"
+STATIC  := RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static"
 PREFIX  ?= /usr/local
 DESTDIR ?=
 

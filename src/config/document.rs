@@ -8,7 +8,7 @@ use quire::{ErrorCollector, Include, Options, Pos};
 use serde::de::DeserializeOwned;
 
 use super::check::Checker;
-use super::guard;
+use super::guard::{self, Body};
 use super::json_view::json_view;
 use super::problem::{Problem, Problems, Stage};
 use super::schema::Kind;
@@ -242,7 +242,8 @@ impl Reader {
 
     fn read_text(&self, name: String, base: Option<PathBuf>, bytes: &[u8], depth: usize) -> Option<Ast> {
         let mut sources = self.sources.borrow_mut();
-        let guarded = guard::guard(bytes, &mut sources.scalars);
+        let next = sources.len();
+        let guarded = guard::guard(bytes, next, &mut sources.scalars);
         let index = sources.add(Source {
             name,
             base,
@@ -268,7 +269,10 @@ impl Reader {
             self.report(Problem::new(Stage::Preprocess, at((1, 1)), text));
             return None;
         }
-        self.parse(index, &guarded.text, depth)
+        match guarded.body {
+            Body::Tree(tree) => Some(tree),
+            Body::Text(text) => self.parse(index, &text, depth),
+        }
     }
 
     fn parse(&self, index: usize, text: &str, depth: usize) -> Option<Ast> {

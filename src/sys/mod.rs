@@ -18,6 +18,7 @@ pub mod poll;
 pub mod process;
 pub mod seccomp;
 pub mod sibling;
+pub mod start;
 pub mod tty;
 pub mod user;
 mod wait;

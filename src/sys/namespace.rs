@@ -1,12 +1,12 @@
 //! Namespaces of the calling process, and the id maps of user namespaces (user_namespaces(7)).
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use super::process::{self, Child, Fork, Namespaces, Status, WaitOptions};
+use super::process::{self, Child, Namespaces, Status, WaitOptions};
 
 /// Most bytes of the helpers' messages that are kept.
 const MAX_MESSAGE: u64 = 4096;
@@ -153,6 +153,7 @@ pub fn write_maps(pid: i32, uid: &IdMap, gid: &IdMap, how: &MapMethod) -> io::Re
         }
         MapMethod::Helpers { newuidmap, newgidmap } => {
             let (read, write) = process::pipe()?;
+            // Both are started before either is waited for: each takes longer than everything we do ourselves.
             let first = start_helper(newuidmap, pid, uid, write.as_fd())?;
             let second = start_helper(newgidmap, pid, gid, write.as_fd());
             drop(write);
@@ -186,18 +187,8 @@ fn start_helper(program: &Path, pid: i32, map: &IdMap, messages: BorrowedFd<'_>)
     for m in &map.0 {
         argv.extend([m.inside, m.outside, m.count].map(|n| n.to_string().into()));
     }
-    match process::fork(Namespaces::empty())? {
-        Fork::Parent(child) => Ok(child),
-        Fork::Child => {
-            let e = process::dup_to(messages, 2)
-                .err()
-                .unwrap_or_else(|| process::exec(program, &argv, &[]));
-            let mut line = String::new();
-            let _ = write!(line, "{}: {e}", program.display());
-            let _ = io::stderr().write_all(line.as_bytes());
-            process::exit_now(127)
-        }
-    }
+    process::spawn(program, &argv, &[], messages)
+        .map_err(|e| io::Error::new(e.kind(), format!("can't start {}: {e}", program.display())))
 }
 
 fn finish_helper(program: &Path, child: &Child, messages: &str) -> io::Result<()> {

@@ -14,11 +14,13 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mod parent;
+mod spawn;
 
 pub use super::wait::{wait, Status, WaitOptions};
 pub(super) use parent::now_child_of;
 pub use parent::set_parent_death_signal;
 use parent::watch_self;
+pub use spawn::spawn;
 
 /// Highest signal number of Linux on the architectures supported.
 const LAST_SIGNAL: i32 = 64;
@@ -110,10 +112,7 @@ static REAPS: AtomicBool = AtomicBool::new(false);
 ///
 /// Errors: EPERM, ENOSPC, EUSERS (user namespaces forbidden or exhausted), EAGAIN (process limit), ENOMEM.
 pub fn fork(ns: Namespaces) -> io::Result<Fork> {
-    if !REAPS.swap(true, Ordering::Relaxed) {
-        // A caller that ignored SIGCHLD would make our children vanish without a status.
-        default_action(libc::SIGCHLD)?;
-    }
+    keep_children()?;
     let parent = std::process::id() as i32;
     let watch = if ns.contains(Namespaces::PID) {
         Some(watch_self(parent)?)
@@ -130,6 +129,14 @@ pub fn fork(ns: Namespaces) -> io::Result<Fork> {
         set_mask(old)?;
     }
     result
+}
+
+/// A caller that ignored SIGCHLD would make our children vanish without a status.
+fn keep_children() -> io::Result<()> {
+    match REAPS.swap(true, Ordering::Relaxed) {
+        true => Ok(()),
+        false => default_action(libc::SIGCHLD),
+    }
 }
 
 /// A new process has no children yet.

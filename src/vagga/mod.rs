@@ -27,5 +27,9 @@ pub mod version;
 
 /// Entry point of the `vagga` executable; returns the process exit code.
 pub fn main() -> i32 {
+    if let Err(e) = crate::sys::start::begin() {
+        eprintln!("vagga: can't open /dev/null: {e}");
+        return failure::exit::LAUNCHER.into();
+    }
     cli::dispatch::main().into()
 }

@@ -87,8 +87,23 @@ impl<'a> Walker<'a> {
 
     /// Skips spaces and line ends.
     pub fn skip_blanks(&mut self) {
-        while matches!(self.peek(), Some(' ' | '\n')) {
-            self.bump();
+        let bytes = self.text.as_bytes().get(self.at.offset..).unwrap_or(&[]);
+        let at = &mut self.at;
+        for byte in bytes {
+            match byte {
+                b' ' => {
+                    at.column += 1;
+                    at.indent += usize::from(at.line_start);
+                }
+                b'\n' => {
+                    at.line += 1;
+                    at.column = 0;
+                    at.indent = 0;
+                    at.line_start = true;
+                }
+                _ => return,
+            }
+            at.offset += 1;
         }
     }
 

@@ -5,9 +5,12 @@
 //! the first). So `scan` follows quire's own tokenizer, character by character, and refuses such texts with an
 //! ordinary message; `count` bounds depth and size with aliases expanded, without expanding them.
 //!
-//! On the way scalars that quire cannot read (folded and indicated blocks, doubled quotes, numeric escapes) are
-//! decoded here and replaced by a quoted placeholder, which [`Scalars`] resolves in quire's tree. Every line stays
-//! where it is, and [`Shift`]s lead from the columns of the rewritten text back to the original.
+//! Most documents are then built into quire's tree by `tree` from the tokens of the scan, which costs a fraction of
+//! quire's own two passes. The rest (anchors, merges, includes, directives, every mistake) is left to quire, which
+//! decides alone what such a text means or what is wrong with it. For quire, `rewrite` replaces the scalars that it
+//! cannot read (folded and indicated blocks, doubled quotes, numeric escapes) by a quoted placeholder, which
+//! [`Scalars`] resolves in its tree. Every line stays where it is, and [`Shift`]s lead from the columns of the
+//! rewritten text back to the original.
 
 mod block;
 mod count;
@@ -17,6 +20,9 @@ mod rewrite;
 mod scalars;
 mod scan;
 mod token;
+mod tree;
+
+use quire::ast::Ast;
 
 use super::problem::Stage;
 use super::source::Shift;
@@ -43,14 +49,23 @@ pub struct Refusal {
     pub text: String,
 }
 
-/// A text ready for quire.
-#[derive(Debug, Default)]
+/// What is to be made of a text.
+#[derive(Debug)]
+pub enum Body {
+    /// Built already.
+    Tree(Ast),
+    /// For quire; has the same lines as the original.
+    Text(String),
+}
+
+/// A text that hurts nobody.
+#[derive(Debug)]
 pub struct Guarded {
     /// What the user wrote, with line ends `\n`.
     pub original: String,
-    /// What quire gets; has the same lines.
-    pub text: String,
-    /// Differences of columns.
+    /// The tree or the text for quire; nothing when there is a refusal.
+    pub body: Body,
+    /// Differences of columns between the text for quire and the original.
     pub shifts: Vec<Shift>,
     /// Upper bound of the number of nodes, aliases expanded.
     pub nodes: usize,
@@ -60,31 +75,43 @@ pub struct Guarded {
     pub refusal: Option<Refusal>,
 }
 
-/// Checks and rewrites the bytes of a file. The values of placeholders go to `scalars`.
-pub fn guard(bytes: &[u8], scalars: &mut Scalars) -> Guarded {
+/// Checks the bytes of a file and builds or rewrites them. `index` is the number of the text among the sources; the
+/// values of placeholders go to `scalars`.
+pub fn guard(bytes: &[u8], index: usize, scalars: &mut Scalars) -> Guarded {
     let (original, refusal) = normalise(bytes);
     let refused = |original: String, refusal: Refusal| Guarded {
         original,
+        body: Body::Text(String::new()),
+        shifts: Vec::new(),
+        nodes: 0,
+        depth: 0,
         refusal: Some(refusal),
-        ..Guarded::default()
     };
     if let Some(refusal) = refusal.or_else(|| unprintable(&original)) {
         return refused(original, refusal);
     }
-    let scanned = match scan::scan(&original, scalars) {
+    let scanned = match scan::scan(&original) {
         Ok(scanned) => scanned,
         Err(refusal) => return refused(original, refusal),
     };
-    match count::count(&original, &scanned.tokens) {
-        Ok(total) => Guarded {
-            text: scanned.text,
-            shifts: scanned.shifts,
-            nodes: total.nodes,
-            depth: total.depth,
-            original,
-            refusal: None,
-        },
-        Err(refusal) => refused(original, refusal),
+    let total = match count::count(&original, &scanned.tokens) {
+        Ok(total) => total,
+        Err(refusal) => return refused(original, refusal),
+    };
+    let (body, shifts) = match tree::build(&original, &scanned, index) {
+        Some(tree) => (Body::Tree(tree), Vec::new()),
+        None => {
+            let (text, shifts) = rewrite::rewrite(&original, scanned.edits, scalars);
+            (Body::Text(text), shifts)
+        }
+    };
+    Guarded {
+        original,
+        body,
+        shifts,
+        nodes: total.nodes,
+        depth: total.depth,
+        refusal: None,
     }
 }
 
@@ -113,7 +140,10 @@ fn normalise(bytes: &[u8]) -> (String, Option<Refusal>) {
 
 /// The first character that YAML does not allow. The mark of [`Scalars`] is a noncharacter and refused as well.
 fn unprintable(text: &str) -> Option<Refusal> {
-    if text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n' | b'\t')) {
+    // Without an early end within a piece, so that the compiler looks at many bytes at once.
+    let plain = |b: &u8| (b' '..=b'~').contains(b) | (*b == b'\n') | (*b == b'\t');
+    let pieces = text.as_bytes().chunks(256);
+    if pieces.fold(true, |all, piece| piece.iter().fold(all, |all, b| all & plain(b))) {
         return None;
     }
     let allowed = |c: char| match c {

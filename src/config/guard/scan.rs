@@ -8,12 +8,10 @@ mod scalar;
 
 use super::cursor::{Cursor, Walker};
 use super::refusal;
-use super::rewrite::Rewriter;
-use super::scalars::Scalars;
+use super::rewrite::Edit;
 use super::token::{Sign, Token};
 use super::Refusal;
 use crate::config::problem::Stage;
-use crate::config::source::Shift;
 
 pub use scalar::LONG;
 
@@ -22,10 +20,8 @@ pub use scalar::LONG;
 pub struct Scanned {
     /// All tokens.
     pub tokens: Vec<Token>,
-    /// The text for quire.
-    pub text: String,
-    /// Moved columns.
-    pub shifts: Vec<Shift>,
+    /// How the text for quire differs from the original, in its order.
+    pub edits: Vec<Edit>,
 }
 
 /// An open bracket.
@@ -36,7 +32,7 @@ struct Bracket {
 }
 
 /// The state of a scan.
-struct Scanner<'a, 's> {
+struct Scanner<'a> {
     walk: Walker<'a>,
     levels: Vec<usize>,
     flow: Vec<Bracket>,
@@ -45,7 +41,9 @@ struct Scanner<'a, 's> {
     /// Column of the key or dash that the next value belongs to.
     parent: Option<usize>,
     tokens: Vec<Token>,
-    out: Rewriter<'a, 's>,
+    edits: Vec<Edit>,
+    /// Index of the edit that belongs to the next token.
+    edited: Option<usize>,
 }
 
 type Scan<T> = Result<T, Refusal>;
@@ -53,8 +51,8 @@ type Scan<T> = Result<T, Refusal>;
 /// Scans a text without unprintable characters and carriage returns.
 ///
 /// Errors: the first thing that is wrong.
-pub fn scan(text: &str, scalars: &mut Scalars) -> Scan<Scanned> {
-    let mut scanner = Scanner::new(text, scalars);
+pub fn scan(text: &str) -> Scan<Scanned> {
+    let mut scanner = Scanner::new(text);
     while let Some(c) = scanner.walk.peek() {
         scanner.token_at(c)?;
     }
@@ -62,12 +60,9 @@ pub fn scan(text: &str, scalars: &mut Scalars) -> Scan<Scanned> {
         let text = format!("Unclosed {:?}: the closing bracket is missing", bracket.sign);
         return Err(at(Stage::Parse, bracket.at, text));
     }
-    let mut out = scanner.out;
-    out.copy(text.len());
     Ok(Scanned {
         tokens: scanner.tokens,
-        text: out.result,
-        shifts: out.shifts,
+        edits: scanner.edits,
     })
 }
 
@@ -95,8 +90,8 @@ fn is_tag_char(c: char) -> bool {
 /// What quire says about tabs.
 pub const UNQUOTED_TAB: &str = "Tab character may appear only in quoted string";
 
-impl<'a, 's> Scanner<'a, 's> {
-    fn new(text: &'a str, scalars: &'s mut Scalars) -> Scanner<'a, 's> {
+impl<'a> Scanner<'a> {
+    fn new(text: &'a str) -> Scanner<'a> {
         Scanner {
             walk: Walker::new(text),
             levels: vec![0],
@@ -104,7 +99,8 @@ impl<'a, 's> Scanner<'a, 's> {
             fresh: true,
             parent: None,
             tokens: Vec::with_capacity(text.len() / 8),
-            out: Rewriter::new(text, scalars),
+            edits: Vec::new(),
+            edited: None,
         }
     }
 
@@ -137,6 +133,7 @@ impl<'a, 's> Scanner<'a, 's> {
             column: start.column,
             level: self.levels.len(),
             flow: self.flow.len(),
+            edit: self.edited.take(),
         });
     }
 
@@ -158,7 +155,10 @@ impl<'a, 's> Scanner<'a, 's> {
             }
             '#' => {
                 self.walk.skip_line();
-                self.out.shorten_comment(start, self.walk.at);
+                self.edits.push(Edit::Comment {
+                    start,
+                    end: self.walk.at,
+                });
                 self.note(Sign::Comment, start);
                 Ok(())
             }
@@ -337,7 +337,7 @@ impl<'a, 's> Scanner<'a, 's> {
             .copied();
         let waits = |t: &Token| matches!(t.sign, Sign::Tag | Sign::Colon) && t.flow == self.flow.len();
         if let Some(last) = last.filter(waits) {
-            self.out.insert_null(last);
+            self.edits.push(Edit::Null(last));
         }
     }
 }

@@ -42,4 +42,6 @@ pub struct Token {
     pub level: usize,
     /// Open brackets before this token.
     pub flow: usize,
+    /// Index of the edit that replaces this scalar.
+    pub edit: Option<usize>,
 }

@@ -268,7 +268,9 @@ impl<'a> Lifecycle<'a> {
                 {
                     return Ok(None);
                 }
-                self.share_and_commit(name, &version, &dir)?
+                let committed = self.share_and_commit(name, &version, &dir)?;
+                self.settle(&committed.image, config)?;
+                return committed.finish(self.storage).map(Some);
             }
         };
         self.settle(&image, config)?;
@@ -315,18 +317,18 @@ impl<'a> Lifecycle<'a> {
         let _in_use: Vec<_> = images.values().map(|image| storage.use_image(image)).collect();
         self.job(name, config, ids, &dir, images).run()?;
         let version = self.final_version(name, ids, version)?;
-        let image = self.share_and_commit(name, &version, &dir)?;
+        let committed = self.share_and_commit(name, &version, &dir)?;
         eprintln!(
             "Container {name} ({}) built in {} seconds.",
             version.short(),
             start.elapsed().as_secs()
         );
-        self.settle(&image, config)?;
-        Ok(image)
+        self.settle(&committed.image, config)?;
+        committed.finish(storage)
     }
 
     /// Links files to those of other images, if the settings say so, and moves the build into its place.
-    fn share_and_commit(&self, name: &str, version: &Version, dir: &Path) -> Result<Image, Failure> {
+    fn share_and_commit(&self, name: &str, version: &Version, dir: &Path) -> Result<Committed, Failure> {
         let target = self.storage.image_dir(name, &version.short());
         image::share::after_build(self.project, self.storage, name, dir, &target);
         commit(self.storage, name, version, dir)
@@ -383,8 +385,19 @@ impl<'a> Lifecycle<'a> {
     }
 }
 
+/// A finished build in its final place.
+struct Committed {
+    image: Image,
+    /// The previous image of the same version, out of the way.
+    replaced: Option<PathBuf>,
+}
+
 /// Moves the finished build into its final place; a previous image of the same version makes room.
-fn commit(storage: &Storage, name: &str, version: &Version, dir: &Path) -> Result<Image, Failure> {
+///
+/// Nothing waits for the disk here. The renames are what a kill can interrupt, and after a power failure a journal
+/// replays them in their order; an image whose small files did not arrive has no id maps, which makes it unusable,
+/// and is built again.
+fn commit(storage: &Storage, name: &str, version: &Version, dir: &Path) -> Result<Committed, Failure> {
     let target = storage.image_dir(name, &version.short());
     let old = storage.roots().join(format!(".tmp.{name}.old"));
     let replaces = target.symlink_metadata().is_ok();
@@ -393,17 +406,29 @@ fn commit(storage: &Storage, name: &str, version: &Version, dir: &Path) -> Resul
         rename(&target, &old)?;
     }
     rename(dir, &target)?;
-    // The new name must survive a power failure before the old image goes away.
-    fs::File::open(storage.roots())
-        .and_then(|roots| roots.sync_all())
-        .map_err(|e| fail(format!("Can't sync {:?}: {e}", storage.roots())))?;
-    if replaces {
-        discard_leftover(&old)?;
-    }
-    Ok(Image {
-        name: name.to_string(),
-        dir: target,
+    Ok(Committed {
+        image: Image {
+            name: name.to_string(),
+            dir: target,
+        },
+        replaced: replaces.then_some(old),
     })
+}
+
+impl Committed {
+    /// Deletes the replaced image, under the lock of the build, after the new one has been reported and linked: it
+    /// may have a hundred thousand files.
+    fn finish(self, storage: &Storage) -> Result<Image, Failure> {
+        if let Some(old) = &self.replaced {
+            // The new name must survive a power failure before the old image goes away, also where file systems
+            // keep no order.
+            fs::File::open(storage.roots())
+                .and_then(|roots| roots.sync_all())
+                .map_err(|e| fail(format!("Can't sync {:?}: {e}", storage.roots())))?;
+            discard_leftover(old)?;
+        }
+        Ok(self.image)
+    }
 }
 
 /// Renames out of the way, then deletes: a half-deleted image must not look like an image.

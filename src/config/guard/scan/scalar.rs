@@ -5,13 +5,30 @@ use crate::config::guard::block;
 use crate::config::guard::cursor::Cursor;
 use crate::config::guard::quoted;
 use crate::config::guard::refusal;
+use crate::config::guard::rewrite::Edit;
 use crate::config::guard::token::Sign;
 use crate::config::problem::Stage;
 
 /// Scalars from this length on, in bytes, are cheaper to read here than in quire.
 pub const LONG: usize = 20;
 
-impl<'a> Scanner<'a, '_> {
+impl<'a> Scanner<'a> {
+    /// Notes a scalar from `start` to here that is decoded here.
+    fn replace(&mut self, start: Cursor, value: String, may_be_key: bool) {
+        self.edit(Edit::Scalar {
+            start,
+            end: self.walk.at,
+            value,
+            may_be_key,
+        });
+    }
+
+    /// Notes a difference of the text for quire; it belongs to the next token.
+    fn edit(&mut self, edit: Edit) {
+        self.edited = Some(self.edits.len());
+        self.edits.push(edit);
+    }
+
     /// A dot at the start of a scalar on a line without indentation: `...` ends the document. Otherwise quire
     /// takes the next two characters unseen, which is wrong if they mean something.
     pub(super) fn dot(&mut self, start: Cursor) -> Scan<()> {
@@ -32,8 +49,11 @@ impl<'a> Scanner<'a, '_> {
             return self.plain(start);
         }
         let end = self.plain_end()?;
-        let value = quoted::plain(self.walk.text.get(start.offset..end.offset).unwrap_or(""));
-        self.out.replace(start, end, |scalars| scalars.write(value));
+        self.edit(Edit::Plain {
+            start,
+            end,
+            may_be_key: true,
+        });
         self.push_until(Sign::Scalar, start, end)
     }
 
@@ -41,8 +61,11 @@ impl<'a> Scanner<'a, '_> {
         let end = self.plain_end()?;
         // Not a key: quire takes the colon behind quotes for another kind of colon.
         if end.offset - start.offset >= LONG && self.walk.peek() != Some(':') {
-            let value = quoted::plain(self.walk.text.get(start.offset..end.offset).unwrap_or(""));
-            self.out.replace(start, end, |scalars| scalars.write_value(value));
+            self.edit(Edit::Plain {
+                start,
+                end,
+                may_be_key: false,
+            });
         }
         self.push_until(Sign::Scalar, start, end)
     }
@@ -110,8 +133,7 @@ impl<'a> Scanner<'a, '_> {
         let swallowed = inner.ends_with('\\') && last_escape == Some(self.walk.at.offset - 1);
         if numeric || swallowed || inner.len() >= LONG {
             let value = quoted::double(inner).map_err(|text| at(Stage::Parse, start, text))?;
-            let end = self.walk.at;
-            self.out.replace(start, end, |scalars| scalars.write(value));
+            self.replace(start, value, true);
         }
         self.push(Sign::Scalar, start)?;
         if self.walk.peek() == Some(':') {
@@ -143,8 +165,7 @@ impl<'a> Scanner<'a, '_> {
         let inner = self.inner(start);
         if doubled || (inner.len() >= LONG && self.walk.peek() != Some(':')) {
             let value = quoted::single(inner);
-            let end = self.walk.at;
-            self.out.replace(start, end, |scalars| scalars.write(value));
+            self.replace(start, value, true);
         }
         self.push(Sign::Scalar, start)
     }
@@ -190,8 +211,7 @@ impl<'a> Scanner<'a, '_> {
         }
         if !leave {
             // quire could read most of these, but slowly.
-            let end = self.walk.at;
-            self.out.replace(start, end, |scalars| scalars.write_value(value));
+            self.replace(start, value, false);
         }
         self.push(Sign::Scalar, start)
     }
