@@ -1,7 +1,8 @@
 # make · make test · make demo · make bench · make doc · make install · make deb
 #
 # The binaries are linked statically, so that one file runs on any Linux of the architecture and inside any
-# container root. A plain `cargo build` gives an ordinary debug build.
+# container root. They stay at a fixed address: a program that moves itself writes to a hundred pages before it begins,
+# which every start and every fork pays for. A plain `cargo build` gives an ordinary debug build.
 
 HOST    := $(shell rustc -vV | sed -n 's/^host: //p')
 TARGET  ?= $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)

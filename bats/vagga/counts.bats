@@ -22,7 +22,7 @@ YAML
     [ -n "$last" ]
     count=$(head -n "$last" trace | grep -cv -e 'resumed>' -e '^[0-9]* +++' -e '^[0-9]* ---')
     echo "syscalls up to the exec: $count"
-    [ "$count" -le 350 ]
+    [ "$count" -le 335 ]
     execs=$(head -n $((last - 1)) trace | grep execve | grep -c " = 0")
     [ "$execs" -le 1 ]
     [ "$(grep -c CLONE_NEWUSER trace)" -eq 1 ]
@@ -47,5 +47,5 @@ YAML
     strace -f -qq -o trace vagga > /dev/null 2>&1 || true
     count=$(grep -cv -e '^[0-9]* +++' -e '^[0-9]* ---' trace)
     echo "syscalls: $count"
-    [ "$count" -le 80 ]
+    [ "$count" -le 60 ]
 }
