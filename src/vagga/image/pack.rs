@@ -121,6 +121,9 @@ pub fn plain(root: &Root, epoch: i64, out: impl Write) -> io::Result<()> {
     archive(root, epoch, out).map(drop)
 }
 
+/// What a build has from its machine for name resolution.
+const RESOLVER: [&str; 2] = ["etc/resolv.conf", "etc/hosts"];
+
 /// Writes a kept layer as the tar stream of an OCI layer: marks of overlayfs become whiteouts. To be called with the ids
 /// of the container; returns `out`.
 pub fn layer<W: Write>(root: &Root, epoch: i64, out: W) -> io::Result<W> {
@@ -196,9 +199,11 @@ impl<W: Write> Packer<W> {
             Kind::File => {
                 let file = open(visit)?;
                 self.attributes(&attributes_of(&file)?)?;
+                let size = if self.is_of_host(visit.path) { 0 } else { stat.size };
+                header.set_size(size);
                 let mut data = Exactly {
                     file: File::from(file),
-                    left: stat.size,
+                    left: size,
                 };
                 self.append(&mut header, &name, b"", &mut data)
             }
@@ -212,6 +217,11 @@ impl<W: Write> Packer<W> {
             }
             _ => self.append(&mut header, &name, b"", &mut io::empty()),
         }
+    }
+
+    /// Files that the end of a build empties; layers of earlier steps have those of the machine that built.
+    fn is_of_host(&self, path: &Path) -> bool {
+        self.whiteouts && RESOLVER.iter().any(|file| path == Path::new(file))
     }
 
     /// The mark that `name` of a lower layer is gone (OCI image specification, "Layer").
