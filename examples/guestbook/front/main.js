@@ -1,5 +1,5 @@
-import { ago } from "./ago.js";
+import { format } from "timeago.js";
 
 for (const element of document.querySelectorAll("time")) {
-  element.textContent = ago(new Date(element.dateTime), new Date());
+  element.textContent = format(element.dateTime);
 }

@@ -122,6 +122,10 @@ pub fn replay(b: &mut Builder, step: &Step) -> Result<(), StepError> {
         Step::GemConfig(s) => ruby::configure(b, s),
         Step::ComposerConfig(s) => php::configure(b, s),
         Step::NpmInstall(_) | Step::NpmDependencies(_) => node::replay(b),
+        Step::ComposerInstall(_) | Step::ComposerDependencies(_) => {
+            php::replay(b);
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

@@ -71,6 +71,12 @@ pub fn dependencies(b: &mut Builder, s: &ComposerDependencies) -> Result<(), Ste
     Ok(())
 }
 
+/// A derived container has everything but the variables.
+pub fn replay(b: &mut Builder) {
+    let config = config(b);
+    set_environment(b, &config);
+}
+
 /// Lists what is installed.
 pub fn finish(b: &mut Builder) -> Result<(), StepError> {
     let dirs = b.state.used.composer.clone();

@@ -30,9 +30,12 @@ const DEFAULT_INTEGRITY: &str =
 pub fn dependencies(b: &mut Builder, s: &YarnDependencies) -> Result<(), StepError> {
     let package = super::read_json(&b.project.root.join(&s.dir).join("package.json"))?;
     let specs = super::manifest::all_specs(&package);
-    let npm = prepare(b, &specs)?;
     let config = config(b);
-    install_yarn(b, &npm, &config)?;
+    let version = version_to_install(&config)?;
+    let npm = prepare(b, &specs)?;
+    if let Some(version) = version {
+        install_yarn(b, &npm, &version)?;
+    }
     b.mount_cache(Path::new(CACHE), Path::new("yarn-cache"))?;
     let stage = Stage::new(b)?;
     let command = command(b, &npm, &config, s, &stage)?;
@@ -70,21 +73,24 @@ fn command(
     Ok(command)
 }
 
-/// Sees that yarn is there, unless the project brings one of its own.
-fn install_yarn(b: &mut Builder, npm: &Npm, config: &NpmConfig) -> Result<(), StepError> {
-    let own = config.yarn_exe != EXE && config.yarn_exe != "yarn";
-    if !config.install_yarn || own {
-        return Ok(());
-    }
-    let version = version(config.yarn_version.as_deref())?;
+/// Sees that yarn is there: this version, unless one that is not from us.
+fn install_yarn(b: &mut Builder, npm: &Npm, version: &str) -> Result<(), StepError> {
     match installed(b) {
         Some(found) if found == version => return Ok(()),
         None if b.root.exists(EXE) => return Ok(()),
         _ => {}
     }
     let stage = Stage::new(b)?;
-    let result = fetch(b, npm, &stage, &version).and_then(|()| place(b, &stage.modules().join("yarn")));
+    let result = fetch(b, npm, &stage, version).and_then(|()| place(b, &stage.modules().join("yarn")));
     stage.remove(b, result)
+}
+
+/// `None` when the project brings a yarn of its own.
+fn version_to_install(config: &NpmConfig) -> Result<Option<String>, StepError> {
+    match config.yarn_exe == EXE || config.yarn_exe == "yarn" {
+        true if config.install_yarn => version(config.yarn_version.as_deref()).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// The version to install, without a leading `v`.
