@@ -191,3 +191,40 @@ fn long_chains_and_hostile_indexes_end() {
     assert!(solve("p0", &list).starts_with("p20000-1 p19999-1"));
     assert!(solve("p0", &[("p0 1", "D:=")]).contains("bad dependency"));
 }
+
+/// What apk 3.0.8 had installed in a virtual machine of Alpine 3.23 for its world, as an index (`S:`, `D:`, `p:`, `i:`…
+/// of `/lib/apk/db/installed`).
+const REAL: &str = include_str!("alpine-3.23.index");
+const REAL_WORLD: &str =
+    "alpine-baselayout alpine-keys alpine-release apk-tools busybox busybox-openrc ca-certificates \
+                          cloud-utils-growpart curl dhcpcd e2fsprogs-extra linux-virt musl-utils openrc sudo";
+
+#[test]
+fn a_real_world_is_what_apk_made_of_it() {
+    let packages = super::super::index::parse(REAL, 0).unwrap();
+    let universe = Universe::new(packages.iter().collect(), &[None]);
+    let names = |world: &str| -> Vec<String> {
+        let places = resolve(&universe, &dependency::parse_list(world).unwrap()).unwrap();
+        places.iter().map(|p| packages[*p].name.clone()).collect()
+    };
+    let mut all = names(REAL_WORLD);
+    // Dependencies come first.
+    let place = |name: &str| all.iter().position(|n| n == name).unwrap();
+    assert!(place("musl") < place("busybox") && place("busybox-binsh") < place("alpine-baselayout"));
+    assert!(place("libcurl") < place("curl"));
+    all.sort();
+    let mut wanted: Vec<String> = packages.iter().map(|p| p.name.clone()).collect();
+    wanted.sort();
+    assert_eq!(all, wanted);
+    // Without curl and sudo go their libraries, and nothing else.
+    let smaller = names(&REAL_WORLD.replace(" curl", "").replace(" sudo", ""));
+    let gone: Vec<&String> = wanted.iter().filter(|n| !smaller.contains(n)).collect();
+    assert!(
+        gone.iter().any(|n| *n == "libcurl") && gone.iter().any(|n| *n == "nghttp2-libs"),
+        "{gone:?}"
+    );
+    assert!(
+        !gone.iter().any(|n| *n == "libcrypto3" || *n == "zlib"),
+        "{gone:?}"
+    );
+}
