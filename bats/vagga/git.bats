@@ -84,3 +84,37 @@ YAML
         [ ! -e .vagga/$name ]
     done
 }
+
+@test "SubConfig: steps of a configuration in a repository, fetched once, again with --force" {
+    write_project <<'YAML'
+containers:
+  c: { setup: [ !SubConfig { source: !Git { url: ./repo }, path: conf/vagga.yaml, container: inner } ] }
+  pinned: { setup: [ !SubConfig { source: !Git { url: ./repo, branch: old }, path: conf/vagga.yaml, container: inner } ] }
+  none: { setup: [ !SubConfig { source: !Git { url: ./repo }, path: nowhere.yaml, container: inner } ] }
+  base: { setup: [ !Text { /base: base } ] }
+YAML
+    repository repo
+    mkdir repo/conf
+    echo 'containers: { inner: { setup: [ !Container base, !*Include steps.yaml ] } }' > repo/conf/vagga.yaml
+    echo '!Text { /which: one }' > repo/conf/steps.yaml
+    commit repo
+    git -C repo branch old
+    run vagga _version_hash c
+    [ "$status" -eq 29 ]
+    vagga _build c 2>/dev/null
+    [ "$(cat .vagga/c/which .vagga/c/base)" = onebase ]
+    first=$(vagga _version_hash c)
+    echo '!Text { /which: two }' > repo/conf/steps.yaml
+    commit repo
+    vagga _build c 2>/dev/null
+    [ "$(cat .vagga/c/which)" = one ]
+    [ "$(vagga _version_hash c)" = "$first" ]
+    vagga _build --force c 2>/dev/null
+    [ "$(cat .vagga/c/which)" = two ]
+    [ "$(vagga _version_hash c)" != "$first" ]
+    vagga _build pinned 2>/dev/null
+    [ "$(cat .vagga/pinned/which)" = one ]
+    run --separate-stderr vagga _build none
+    [ "$status" -eq 121 ]
+    contains "$stderr" nowhere.yaml
+}

@@ -101,6 +101,9 @@ impl<'a> Lifecycle<'a> {
 
     fn check_and_build(&mut self, name: &str, config: &Container) -> Result<Image, Failure> {
         let ids = ids::maps_for(&config.uids, &config.gids)?;
+        if self.force {
+            config.setup.iter().try_for_each(|step| self.fetch(step, true))?;
+        }
         let mut version = self.version(name, &ids)?;
         if let Some(image) = self.usable(name, version, &ids) {
             self.settle(&image, config)?;
@@ -123,7 +126,7 @@ impl<'a> Lifecycle<'a> {
             return Ok(image);
         }
         let images = self.dependencies(&config.setup)?;
-        if version.is_none() && !images.is_empty() {
+        if version.is_none() {
             version = self.version(name, &ids)?;
             if let Some(image) = self.usable(name, version, &ids) {
                 self.settle(&image, config)?;
@@ -208,6 +211,7 @@ impl<'a> Lifecycle<'a> {
                 let image = self.bring_up(name)?;
                 images.insert(name.clone(), image);
             }
+            self.fetch(step, false)?;
             if let (Step::SubConfig(s), true) = (step, depth < MAX_DEPTH) {
                 let included = self.included(s, images);
                 self.add_dependencies(&included, images, depth + 1)?;
@@ -216,12 +220,28 @@ impl<'a> Lifecycle<'a> {
         Ok(())
     }
 
+    /// The repository of a `!SubConfig`, if it comes from one; what is there already stays as it is unless `refresh`.
+    fn fetch(&self, step: &Step, refresh: bool) -> Result<(), Failure> {
+        let Step::SubConfig(SubConfig {
+            source: SubConfigSource::Git(git),
+            ..
+        }) = step
+        else {
+            return Ok(());
+        };
+        let kept = super::step::keep_repository(self.project, self.storage, git, refresh);
+        kept.map(drop).map_err(|e| Failure {
+            hint: e.hint,
+            ..fail(format!("!SubConfig: {}", e.message))
+        })
+    }
+
     /// The steps behind a `!SubConfig`; none when it cannot be read, which the build will report.
     fn included(&self, s: &SubConfig, images: &BTreeMap<String, Image>) -> Vec<Step> {
         let root = match &s.source {
             SubConfigSource::Directory => Some(self.project.root.clone()),
             SubConfigSource::Container(name) => images.get(name).map(Image::root),
-            SubConfigSource::Git(_) => None,
+            SubConfigSource::Git(git) => Some(self.storage.checkout(git)),
         };
         root.and_then(|root| crate::sys::path::Root::open(&root).ok())
             .and_then(|root| version::load_steps(&root, s).ok())

@@ -131,6 +131,7 @@ fn in_project(
         Job::BaseDir => output::out(&format!("{}\n", project.root.display())),
         Job::RelativeWorkDir => output::out(&format!("{}\n", project.work_dir.display())),
         Job::UpdateSymlinks => update_symlinks(builtin, project, parsed),
+        Job::BuildShell => crate::vagga::run::build_shell::run(project, globals),
         Job::OverlaySupport => overlay_support(),
         Job::DumpConfig => dump_config(project, parsed.has(Key::Pretty)),
         Job::Build => {

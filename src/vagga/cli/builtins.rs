@@ -204,7 +204,8 @@ pub const ALL: &[BuiltIn] = &[
     },
     BuiltIn {
         name: "_build_shell",
-        about: "Open a shell where builds happen",
+        job: Job::BuildShell,
+        about: "Open a shell (busybox) that sees the project and vagga's directories",
         lenient: true,
         ..NONE
     },

@@ -185,6 +185,7 @@ pub enum Job {
     Schema,
     UpdateSymlinks,
     OverlaySupport,
+    BuildShell,
     Check,
     Complete,
     CompletionScript,

@@ -4,6 +4,7 @@
 //! [`launcher`] and [`wrapper`] execute them on both sides of the namespaces.
 
 pub mod background;
+pub mod build_shell;
 pub mod chore;
 pub mod environ;
 pub mod environ_file;

@@ -3,6 +3,7 @@
 //! Nothing here reads more than the entries it is asked for: the cost of opening a storage does not grow with the
 //! number of images in it.
 
+mod checkout;
 pub mod image;
 pub mod lock;
 mod subdir;

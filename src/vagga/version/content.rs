@@ -79,10 +79,10 @@ pub fn sub_config_steps(e: &Encoder, s: &SubConfig) -> Result<Vec<Step>, Version
     let root = match &s.source {
         SubConfigSource::Directory => None,
         SubConfigSource::Container(name) => Some(image(e, name)?.1),
-        SubConfigSource::Git(_) => {
-            return Err(VersionError::failed(
-                "source: !Git is not available in this version",
-            ))
+        SubConfigSource::Git(git) => {
+            let opened = Root::open(e.storage.checkout(git));
+            let what = format_args!("{}", git.url).to_string();
+            Some(opened.map_err(|error| VersionError::missing_or_failed(format_args!("{what}"), &error))?)
         }
     };
     load_steps(root.as_ref().unwrap_or(&e.work), s)

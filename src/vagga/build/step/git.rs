@@ -2,6 +2,7 @@
 
 mod address;
 mod clone;
+mod kept;
 mod program;
 mod submodules;
 
@@ -13,8 +14,10 @@ use crate::vagga::build::builder::Builder;
 use crate::vagga::build::command::GuestCommand;
 use crate::vagga::build::error::{IoContext, StepError};
 use crate::vagga::config::step::{Git, GitInstall};
+use crate::vagga::project::Project;
 
 use address::{escaped, Source};
+pub use kept::keep;
 use program::Program;
 
 /// Sub-modules of sub-modules of … followed.
@@ -29,13 +32,13 @@ struct Wanted<'a> {
 
 /// `!Git`: the files of one revision, without `.git`.
 pub fn build(b: &mut Builder, s: &Git) -> Result<(), StepError> {
-    let wanted = wanted(b, &s.url, s.revision.as_deref(), s.branch.as_deref())?;
+    let wanted = wanted(b.project, &s.url, s.revision.as_deref(), s.branch.as_deref())?;
     check_out(b, &wanted, &s.path, DEPTH)
 }
 
 /// `!GitInstall`: the same below `/tmp`, where a script is run.
 pub fn install(b: &mut Builder, s: &GitInstall) -> Result<(), StepError> {
-    let wanted = wanted(b, &s.url, s.revision.as_deref(), s.branch.as_deref())?;
+    let wanted = wanted(b.project, &s.url, s.revision.as_deref(), s.branch.as_deref())?;
     let dir = Path::new("/tmp").join(escaped(&s.url));
     check_out(b, &wanted, &dir, DEPTH)?;
     b.run(&GuestCommand {
@@ -45,7 +48,7 @@ pub fn install(b: &mut Builder, s: &GitInstall) -> Result<(), StepError> {
 }
 
 fn wanted<'a>(
-    b: &Builder,
+    project: &Project,
     url: &str,
     revision: Option<&'a str>,
     branch: Option<&'a str>,
@@ -53,9 +56,8 @@ fn wanted<'a>(
     for word in [revision, branch].into_iter().flatten() {
         address::check_word(word)?;
     }
-    let settings = &b.project.settings;
     Ok(Wanted {
-        source: Source::of_step(url, &b.project.root, &settings.external_volumes)?,
+        source: Source::of_step(url, &project.root, &project.settings.external_volumes)?,
         revision,
         branch,
     })

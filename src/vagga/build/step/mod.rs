@@ -33,6 +33,7 @@ mod text;
 mod ubuntu;
 mod unzip;
 
+pub use git::keep as keep_repository;
 use python::Family;
 
 use super::builder::Builder;

@@ -28,9 +28,7 @@ fn steps(b: &Builder, s: &SubConfig) -> Result<Vec<Step>, StepError> {
     let root = match &s.source {
         SubConfigSource::Directory => b.project.root.clone(),
         SubConfigSource::Container(name) => b.image_root(name)?,
-        SubConfigSource::Git(_) => {
-            return Err(StepError::new("source: !Git is not available in this version"))
-        }
+        SubConfigSource::Git(git) => b.storage.checkout(git),
     };
     let root = Root::open(&root).at("open", &root)?;
     version::load_steps(&root, s).map_err(|e| match e {

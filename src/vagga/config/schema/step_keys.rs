@@ -152,6 +152,17 @@ pub const APT_TRUST: Structure = structure(&[&[
 
 pub const GIT: Structure = structure(&[REPOSITORY, &[required("path", ABSOLUTE, "Where to check out.")]]);
 
+/// A repository with a configuration: nothing is checked out in the container.
+const CONFIG_REPOSITORY: Structure = structure(&[
+    REPOSITORY,
+    &[with(
+        "path",
+        ABSOLUTE,
+        Default::Text("/"),
+        "Without meaning here.",
+    )],
+]);
+
 pub const GIT_INSTALL: Structure = structure(&[
     REPOSITORY,
     &[
@@ -354,7 +365,7 @@ pub const SUB_CONFIG: Structure = structure(&[&[
             variants: &[
                 variant("Directory", Kind::Nothing, "The project."),
                 variant("Container", Kind::Text, "Another container."),
-                variant("Git", Kind::Structure(&GIT), "A repository."),
+                variant("Git", Kind::Structure(&CONFIG_REPOSITORY), "A repository."),
             ],
             default: None,
         },

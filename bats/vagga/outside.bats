@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Commands under names of their own.
+# Commands under names of their own, and a shell outside of containers.
 load project
 
 @test "_update_symlinks: links pass every argument on, stale ones go" {
@@ -55,4 +55,24 @@ YAML
         1) [ "${lines[-1]}" = unsupported ] ;;
         *) echo "$output"; false ;;
     esac
+}
+
+@test "_build_shell: a shell that sees the project and nothing else of the host" {
+    busybox=$(command -v busybox) || skip "no busybox here"
+    ! ldd "$busybox" >/dev/null 2>&1 || skip "busybox is not static here"
+    write_project <<< 'containers: { c: { setup: [ !Text { /x: y } ] } }'
+    vagga _build c 2>/dev/null
+    mkdir sub; cd sub
+    run --separate-stderr vagga _build_shell <<'SH'
+echo ok; pwd; ls /; id -u; cat /vagga/base/c/x; echo; touch /work/made; exit 3
+SH
+    [ "$status" -eq 3 ]
+    [ "${lines[0]}" = ok ]
+    [ "${lines[1]}" = /work/sub ]
+    lacks "$output" home
+    contains "$output" y
+    [ -e ../made ]
+    run --separate-stderr env PATH=/nowhere "$(command -v vagga)" _build_shell
+    [ "$status" -eq 121 ]
+    contains "$stderr" busybox-static
 }
