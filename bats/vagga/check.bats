@@ -88,3 +88,15 @@ for word in ["prerequisites", "kill-unresponsive-after", "Children of the group 
     assert word in text, word
 PY
 }
+
+@test "_schema settings, _man vagga.yaml" {
+    cd "$BATS_TEST_TMPDIR"
+    vagga _schema settings | grep -q '"storage-dir"'
+    run vagga _schema nonsense
+    [ "$status" -eq 122 ]
+    vagga _man vagga.yaml > page
+    grep -q '^\.SS !Supervise' page
+    grep -q '^\.SS !Debian' page
+    run vagga _man nonsense
+    [ "$status" -eq 122 ]
+}

@@ -279,3 +279,19 @@ YAML
     for _ in $(seq 50); do pgrep -f 'sleep 424[2]' >/dev/null || break; sleep 0.1; done
     ! pgrep -f 'sleep 424[2]'
 }
+
+@test "waiting costs few attempts, and none after the first success" {
+    commands <<'YAML'
+group: !Supervise
+  children:
+    slow: !Command
+      container: bb
+      ready: { command: "echo try >> /work/tries; [ -e /work/up ]" }
+      run: "sleep 1; touch /work/up; sleep 1.5; exit 0"
+YAML
+    run --separate-stderr timeout 20 vagga group
+    [ "$status" -eq 0 ]
+    # 10, 20, 40, 80, 160 ms, then every 250 ms: nine in the first second.
+    tries=$(wc -l < tries)
+    [ "$tries" -ge 3 ] && [ "$tries" -le 11 ] || { echo "$tries attempts"; false; }
+}

@@ -11,16 +11,18 @@ use super::globals::{self, Globals};
 use super::images;
 use super::listing;
 use super::manual;
+use super::manual_config;
 use super::names;
 use super::output;
 use super::parser::{Grammar, Outcome, Parsed};
 use super::run;
 use super::table::{BuiltIn, Job, Key};
 use crate::config::json_schema::json_schema;
+use crate::config::Kind;
 use crate::vagga::build;
 use crate::vagga::check::{self, Report};
 use crate::vagga::clean::{self, Action, Actions};
-use crate::vagga::config::schema::CONFIG;
+use crate::vagga::config::schema::{CONFIG, USER_SETTINGS};
 use crate::vagga::doctor;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids;
@@ -69,6 +71,7 @@ fn with_grammar<T>(builtin: &BuiltIn, f: impl FnOnce(&Grammar<'_>) -> T) -> T {
 
 /// Built-ins that do not need a project.
 fn without_project(builtin: &BuiltIn, parsed: &Parsed) -> Result<u8, Failure> {
+    let first = parsed.positionals.first().map(String::as_str).unwrap_or_default();
     match builtin.job {
         Job::Doctor => {
             let storage = match dispatch::project() {
@@ -77,26 +80,37 @@ fn without_project(builtin: &BuiltIn, parsed: &Parsed) -> Result<u8, Failure> {
             };
             Ok(doctor::run(&storage))
         }
-        Job::CompletionScript => {
-            let shell = parsed.positionals.first().map(String::as_str).unwrap_or_default();
-            match completion::script(shell) {
-                Some(text) => output::out(text),
-                None => Err(wrong(
-                    builtin,
-                    &format!("Bad value {shell:?}: expected bash, zsh or fish"),
-                )),
-            }
-        }
-        Job::Schema => output::out(&schema_text()),
+        Job::CompletionScript => match completion::script(first) {
+            Some(text) => output::out(text),
+            None => Err(wrong(
+                builtin,
+                &format!("Bad value {first:?}: expected bash, zsh or fish"),
+            )),
+        },
+        Job::Schema => match first {
+            "" | "vagga.yaml" => output::out(&schema_text("config", &CONFIG)),
+            "settings" => output::out(&schema_text("settings", &USER_SETTINGS)),
+            other => Err(wrong(
+                builtin,
+                &format!("Bad value {other:?}: expected vagga.yaml or settings"),
+            )),
+        },
         Job::Check => check(parsed),
-        _ => output::out(&manual::page()),
+        _ => match first {
+            "" | "vagga" => output::out(&manual::page()),
+            "vagga.yaml" => output::out(&manual_config::page()),
+            other => Err(wrong(
+                builtin,
+                &format!("Bad value {other:?}: expected vagga or vagga.yaml"),
+            )),
+        },
     }
 }
 
 /// The schema on one line: a program reads it.
-fn schema_text() -> String {
-    let id = concat!("urn:vagga:config:", env!("CARGO_PKG_VERSION"));
-    format!("{}\n", json_schema(id, "vagga.yaml", &CONFIG))
+fn schema_text(name: &str, kind: &Kind) -> String {
+    let id = format!("urn:vagga:{name}:{}", env!("CARGO_PKG_VERSION"));
+    format!("{}\n", json_schema(&id, &format!("vagga {name}"), kind))
 }
 
 /// `_check`: problems go to stdout, the summary to stderr.

@@ -438,7 +438,13 @@ pub const ALL: &[BuiltIn] = &[
     BuiltIn {
         name: "_schema",
         job: Job::Schema,
-        about: "Print a JSON schema of vagga.yaml for editors",
+        about: "Print a JSON schema for editors",
+        positionals: &[Positional {
+            name: "of",
+            arity: Arity::Optional,
+            help: "vagga.yaml (the default), or settings",
+            offer: Offer::Words(&["vagga.yaml", "settings"]),
+        }],
         anywhere: true,
         offered: false,
         ..NONE
@@ -512,7 +518,13 @@ pub const ALL: &[BuiltIn] = &[
     BuiltIn {
         name: "_man",
         job: Job::Manual,
-        about: "Print the manual page (read it with: vagga _man | man -l -)",
+        about: "Print a manual page (read it with: vagga _man | man -l -)",
+        positionals: &[Positional {
+            name: "page",
+            arity: Arity::Optional,
+            help: "vagga (the default), or vagga.yaml",
+            offer: Offer::Words(&["vagga", "vagga.yaml"]),
+        }],
         anywhere: true,
         offered: false,
         ..NONE

@@ -129,7 +129,7 @@ fn item(text: &mut String, names: &[&str], value: Option<&str>, help: &str) {
 }
 
 /// Dashes as typed, no accidental requests at the beginning of a line.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('-', "\\-");
     match text.starts_with(['.', '\'']) {
         true => format!("\\&{text}"),

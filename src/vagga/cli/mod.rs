@@ -10,6 +10,7 @@ mod images;
 mod invocation;
 pub mod listing;
 pub mod manual;
+mod manual_config;
 pub mod names;
 mod output;
 pub mod parser;

@@ -108,6 +108,8 @@ fn process(
         probe: None,
         pid1: Pid1Mode::wait,
         fixed_mounts: guard,
+        enclosure: None,
+        mounted: Vec::new(),
         transient: None,
         fillings: Vec::new(),
         held: None,
