@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{statvfs, FsFlags};
 
-use super::probe::{attempt, Trial};
+use super::probe::{attempt, attempt_overlay, Trial};
 use crate::vagga::config::range::default_ranges;
 use crate::vagga::failure::Failure;
 use crate::vagga::ids::{self, Caller, Helpers, IdMaps};
@@ -130,6 +130,8 @@ pub struct Disk {
     pub inodes: Option<u64>,
     /// Programs cannot be executed from it.
     pub noexec: bool,
+    /// Errno of an overlay with its layers there (0 = it works); `None` = not tried.
+    pub overlay: Option<i32>,
 }
 
 impl Facts {
@@ -138,7 +140,9 @@ impl Facts {
         let caller = Caller::read();
         let mut warnings = Vec::new();
         let ids = ids::maps_of(&caller, &default_ranges(), &default_ranges(), &mut warnings);
-        let trial = ids.as_ref().ok().map(attempt);
+        let maps = ids.as_ref().ok();
+        let trial = maps.map(attempt);
+        let disk = storage.ancestors().find_map(|path| disk(path, maps));
         Facts {
             surroundings: Surroundings::read(),
             kernel: text("/proc/sys/kernel/osrelease"),
@@ -149,7 +153,7 @@ impl Facts {
             inotify_watches: number("/proc/sys/fs/inotify/max_user_watches"),
             inotify_instances: number("/proc/sys/fs/inotify/max_user_instances"),
             cgroups: cgroups(&text("/proc/self/mounts")),
-            disk: storage.ancestors().find_map(disk),
+            disk,
             signature_checker: ["gpgv", "sqv", "gpgv-sq"].into_iter().find_map(program),
             git: program("git"),
             certificates: certificates(),
@@ -169,7 +173,7 @@ fn cgroups(mounts: &str) -> Cgroups {
 }
 
 #[allow(clippy::useless_conversion)] // the fields are narrower on some architectures
-fn disk(path: &Path) -> Option<Disk> {
+fn disk(path: &Path, maps: Option<&IdMaps>) -> Option<Disk> {
     if path.as_os_str().is_empty() {
         return None;
     }
@@ -179,6 +183,7 @@ fn disk(path: &Path) -> Option<Disk> {
         bytes: u64::from(s.blocks_available()).saturating_mul(u64::from(s.fragment_size())),
         inodes: (s.files() > 0).then(|| u64::from(s.files_available())),
         noexec: s.flags().contains(FsFlags::ST_NOEXEC),
+        overlay: maps.and_then(|maps| attempt_overlay(maps, path)),
     })
 }
 

@@ -32,6 +32,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
     out.extend(inotify(facts));
     out.push(cgroups(facts.cgroups));
     out.extend(facts.disk.as_ref().map(disk));
+    out.extend(facts.disk.as_ref().and_then(storage_overlay));
     out.push(program(
         "signature checker",
         facts.signature_checker.as_ref(),
@@ -204,6 +205,27 @@ fn inotify(facts: &Facts) -> Option<Finding> {
     })
 }
 
+/// Some file systems (NFS, another overlay, old ZFS) cannot carry the layers of one.
+fn storage_overlay(disk: &Disk) -> Option<Finding> {
+    const CHECK: &str = "overlay on disk";
+    Some(match disk.overlay? {
+        0 => finding(Level::Ok, CHECK, format!("works in {:?}", disk.path), None),
+        errno => finding(
+            Level::Warn,
+            CHECK,
+            format!(
+                "does not work in {:?}: {}; files are copied instead",
+                disk.path,
+                std::io::Error::from_raw_os_error(errno)
+            ),
+            Some(
+                "keep images on another file system (ext4, xfs, btrfs): setting storage-dir in ~/.vagga.yaml"
+                    .into(),
+            ),
+        ),
+    })
+}
+
 /// vagga itself needs none; the tools for production do.
 fn cgroups(cgroups: Cgroups) -> Finding {
     let what = match cgroups {
@@ -296,6 +318,7 @@ mod tests {
                 bytes: 1 << 40,
                 inodes: None,
                 noexec: false,
+                overlay: Some(0),
             }),
             signature_checker: Some("/usr/bin/gpgv".into()),
             git: Some("/usr/bin/git".into()),
@@ -384,6 +407,9 @@ mod tests {
         assert!(line(&facts, "inotify").contains("fs.inotify.max_user_watches=524288"));
         assert!(line(&facts, "disk").starts_with("warn  disk: only 5 MiB"));
         assert!(line(&facts, "signature checker").contains("gpgv"));
+        let overlay = Some(libc::EINVAL);
+        facts.disk = facts.disk.map(|d| Disk { overlay, ..d });
+        assert!(line(&facts, "overlay on disk").contains("does not work in \"/home\": Invalid"));
         facts.disk = facts.disk.map(|d| Disk { noexec: true, ..d });
         assert!(line(&facts, "disk").starts_with("fail"));
     }

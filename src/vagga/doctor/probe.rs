@@ -25,19 +25,44 @@ pub struct Trial {
 
 /// Makes the namespaces of a container with these maps and tries the stages.
 pub fn attempt(maps: &IdMaps) -> Trial {
+    experiment(maps, &std::env::temp_dir(), &Stage::INSIDE)
+}
+
+/// Tries an overlay whose layers are in the directory `dir`, that is, on the file system of it: not every one can carry
+/// them. Errno (0 = it works), `None` when it did not come to that. What is made in `dir` is removed.
+pub fn attempt_overlay(maps: &IdMaps, dir: &Path) -> Option<i32> {
+    let dir = dir.join(format!(".tmp.doctor.{}", std::process::id()));
+    // Such characters have a meaning in the options of the mount.
+    if dir.to_string_lossy().contains([',', ':', '\\']) {
+        return None;
+    }
+    fs::create_dir(&dir).ok()?;
+    let trial = experiment(maps, &dir, &[Stage::Ids, Stage::Overlay]);
+    if let Err(e) = crate::vagga::clean::remove_trees(std::slice::from_ref(&dir)) {
+        log::warn!("{}", e.message);
+    }
+    let found = trial
+        .inside
+        .into_iter()
+        .find(|(stage, _)| *stage == Stage::Overlay);
+    found.map(|(_, errno)| errno)
+}
+
+/// Makes the namespaces and goes through `stages` in `dir`.
+fn experiment(maps: &IdMaps, dir: &Path, stages: &[Stage]) -> Trial {
     let mut trial = Trial {
         clone: Ok(()),
         maps: Ok(()),
         inside: Vec::new(),
     };
-    match try_all(maps, &mut trial) {
+    match try_all(maps, dir, stages, &mut trial) {
         Ok(()) => {}
         Err(e) => trial.clone = Err(e.raw_os_error().unwrap_or(libc::EINVAL)),
     }
     trial
 }
 
-fn try_all(maps: &IdMaps, trial: &mut Trial) -> io::Result<()> {
+fn try_all(maps: &IdMaps, dir: &Path, stages: &[Stage], trial: &mut Trial) -> io::Result<()> {
     let (go_read, go_write) = process::pipe()?;
     let (report_read, report_write) = process::pipe()?;
     let ns = Namespaces::USER | Namespaces::MOUNT | Namespaces::PID | Namespaces::IPC;
@@ -47,7 +72,7 @@ fn try_all(maps: &IdMaps, trial: &mut Trial) -> io::Result<()> {
             drop(report_read);
             let _ = process::set_parent_death_signal(libc::SIGKILL);
             process::exit_now(i32::from(
-                inside(File::from(go_read), File::from(report_write)).is_err(),
+                inside(dir, stages, File::from(go_read), File::from(report_write)).is_err(),
             ));
         }
         Fork::Parent(child) => {
@@ -55,7 +80,7 @@ fn try_all(maps: &IdMaps, trial: &mut Trial) -> io::Result<()> {
             drop(report_write);
             let report = direct(&child, maps, trial, File::from(go_write), File::from(report_read));
             process::wait(Some(child.pid), WaitOptions::default())?;
-            trial.inside = parse(&report?);
+            trial.inside = parse(stages, &report?);
             Ok(())
         }
     }
@@ -79,27 +104,26 @@ fn direct(
     Ok(out)
 }
 
-/// Pairs of bytes: index of the stage, errno.
-fn parse(report: &[u8]) -> Vec<(Stage, i32)> {
+/// Pairs of bytes: index in `stages`, errno.
+fn parse(stages: &[Stage], report: &[u8]) -> Vec<(Stage, i32)> {
     report
         .chunks_exact(2)
         .filter_map(|pair| match *pair {
-            [index, errno] => Some((*Stage::INSIDE.get(usize::from(index))?, i32::from(errno))),
+            [index, errno] => Some((*stages.get(usize::from(index))?, i32::from(errno))),
             _ => None,
         })
         .collect()
 }
 
 /// The child's side. A failed overlay or `/proc` does not end the experiment.
-fn inside(mut go: File, mut report: File) -> io::Result<()> {
+fn inside(dir: &Path, stages: &[Stage], mut go: File, mut report: File) -> io::Result<()> {
     go.read_exact(&mut [0])?;
-    let dir = std::env::temp_dir();
-    for (index, stage) in Stage::INSIDE.into_iter().enumerate() {
+    for (index, &stage) in stages.iter().enumerate() {
         let result = match stage {
             Stage::Ids => process::set_ids(0, 0, Some(&[])),
-            Stage::Mount => mount_tmpfs(&dir),
-            Stage::Proc => mount_proc(&dir),
-            Stage::Overlay => mount_overlay(&dir),
+            Stage::Mount => mount_tmpfs(dir),
+            Stage::Proc => mount_proc(dir),
+            Stage::Overlay => mount_overlay(dir),
             Stage::Clone | Stage::Maps => Ok(()),
         };
         let errno = match &result {
@@ -158,7 +182,7 @@ mod tests {
     #[test]
     fn reports_are_pairs_of_stage_and_errno() {
         assert_eq!(
-            parse(&[0, 0, 1, 13, 77, 0, 3]),
+            parse(&Stage::INSIDE, &[0, 0, 1, 13, 77, 0, 3]),
             [(Stage::Ids, 0), (Stage::Mount, libc::EACCES)]
         );
     }
