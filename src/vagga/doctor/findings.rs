@@ -341,7 +341,7 @@ mod tests {
                 .all(|f| f.level == Level::Ok && f.remedy.is_none()),
             "{findings:#?}"
         );
-        assert_eq!(findings.len(), 14);
+        assert_eq!(findings.len(), 15);
         assert_eq!(line(&healthy(), "kernel"), "ok    kernel: Linux 6.12.1-amd64");
     }
 
