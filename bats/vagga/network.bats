@@ -32,7 +32,7 @@ pair: !Supervise
       network: { ip: 172.23.0.2 }
       run: |
         for name in www web; do
-            for i in 1 2 3 4 5 6 7 8 9 10; do nc -w 2 $name 80 && break; sleep 0.3; done
+            for i in 1 2 3 4 5 6 7 8 9 10; do nc -w 2 $name 80 </dev/null | grep I && break; sleep 0.3; done
         done
         ping -c 1 -W 2 172.23.0.254 >/dev/null && echo router
         ls /sys/class/net >/dev/null; ip -o link | wc -l
@@ -114,4 +114,241 @@ YAML
     for _ in $(seq 100); do pgrep -f 'sleep 424[3]' >/dev/null || break; sleep 0.05; done
     ! pgrep -f 'sleep 424[3]'
     nothing_is_left
+}
+
+# A container vg, in which vagga itself runs: the libraries of a binary that is not static come from this host.
+with_vagga() {
+    mkdir -p "$BATS_TEST_TMPDIR/libs"
+    { ldd "$(command -v vagga)" 2>/dev/null || true; } | grep -o '/[^ )]*' |
+        xargs -r cp -L --parents -t "$BATS_TEST_TMPDIR/libs" 2>/dev/null || true
+    tar -C "$BATS_TEST_TMPDIR/libs" --owner=0 --group=0 -cf "$BATS_TEST_TMPDIR/libs.tar" .
+    { cat <<'YAML'
+containers:
+  bb:
+    setup:
+    - !Tar { url: ./busybox.tar }
+  vg:
+    setup:
+    - !Container bb
+    - !Tar { url: ./libs.tar }
+    - !EnsureDir /vagga
+    volumes: { /vagga: !VaggaBin }
+    environ: { PATH: "/vagga:/bin" }
+commands:
+YAML
+    sed 's/^/  /'; } > "$BATS_TEST_TMPDIR/yaml"
+    write_project < "$BATS_TEST_TMPDIR/yaml"
+    cp "$BATS_TEST_TMPDIR/libs.tar" .
+    vagga _build bb 2>/dev/null
+    vagga _build vg
+}
+
+# Three children that answer pings, and the text of standard input as bridge command. `try` waits for nothing.
+cluster() {
+    { cat <<'YAML'
+cluster: !Supervise
+  children:
+    a: !Command { container: bb, network: { ip: 172.23.0.1 }, run: [sleep, "4244"] }
+    b: !Command { container: bb, network: { ip: 172.23.0.2 }, run: [sleep, "4244"] }
+    c: !Command { container: bb, network: { ip: 172.23.0.3 }, run: [sleep, "4244"] }
+    boss: !BridgeCommand
+      container: vg
+      run: |
+        try() { if vagga _network run $1 ping -c 1 -W 1 $2 >/dev/null 2>&1; then echo "$1-$2 yes"; else echo "$1-$2 no"; fi; }
+YAML
+    sed 's/^/        /'; } > "$BATS_TEST_TMPDIR/commands"
+    with_vagga < "$BATS_TEST_TMPDIR/commands"
+    run --separate-stderr timeout 100 vagga cluster
+    echo "$output" "$stderr"
+}
+
+@test "partitions cut and heal" {
+    cluster <<'SH'
+try a b; try b c
+vagga _network isolate a || exit 9
+try a b; try b a; try b c; try a 172.23.0.254
+vagga _network disjoint a b -- c || exit 9
+try a b; try b c; try c a
+vagga _network split a b -- b c || exit 9
+try a b; try b c; try a c
+vagga _network split a b || exit 9
+try a b; try c b
+vagga _network fullmesh || exit 9
+try a b; try b c; try c a
+SH
+    [ "$status" -eq 0 ]
+    expected='a-b yes
+b-c yes
+a-b no
+b-a no
+b-c yes
+a-172.23.0.254 yes
+a-b yes
+b-c no
+c-a no
+a-b yes
+b-c yes
+a-c no
+a-b yes
+c-b no
+a-b yes
+b-c yes
+c-a yes'
+    [ "$(grep -E 'yes$|no$' <<<"$output")" = "$expected" ]
+    nothing_is_left
+}
+
+@test "_network explains what is wrong, and passes the status of programs on" {
+    cluster <<'SH'
+for line in "disjoint a" "disjoint a -- a b c" "isolate nosuch" "melt a" "isolate" "" "run a"; do
+    vagga _network $line; echo "<$line> $?"
+done
+vagga _network run b hostname; echo "name $?"
+vagga _network run b sh -c 'exit 77'; echo "status $?"
+vagga _network run b nosuchprogram; echo "missing $?"
+SH
+    [ "$status" -eq 0 ]
+    for part in '<disjoint a> 1' '<disjoint a -- a b c> 1' '<isolate nosuch> 1' '<melt a> 1' '<isolate> 2' '<> 2' '<run a> 2' \
+        'name 0' 'status 77' 'missing 1'; do
+        contains "$output" "$part"
+    done
+    [ "$(grep -cx b <<<"$output")" -eq 1 ]
+    for part in 'Node "b" is missing' 'Duplicate node "a"' 'Node "nosuch" is not found' 'Unknown kind "melt"'; do
+        contains "$stderr" "$part"
+    done
+    run --separate-stderr vagga _network fullmesh
+    [ -d /work ] || [ "$status" -eq 126 ]
+    contains "$stderr" 'BridgeCommand'
+}
+
+@test "mounts of a bridge command are fixed although it is root of the network" {
+    cluster <<'SH'
+mount -o remount,rw /vagga 2>/dev/null && echo changed
+mount -o remount,bind,rw /vagga 2>/dev/null && echo changed
+umount /vagga 2>/dev/null && echo changed
+touch /vagga/x 2>/dev/null && echo changed
+echo end
+SH
+    [ "$status" -eq 0 ]
+    contains "$output" end
+    lacks "$output" changed
+}
+
+@test "a restarted child keeps its network and its partition" {
+    with_vagga <<'YAML'
+group: !Supervise
+  children:
+    a: !Command { container: bb, network: { ip: 172.23.0.1 }, run: [sleep, "4245"] }
+    again: !Command
+      container: bb
+      network: { ip: 172.23.0.2 }
+      restart: on-failure
+      run: "ping -c 1 -W 1 a > /dev/null && echo reached || echo cut; [ -e /work/two ] && sleep 4245; touch /work/two; sleep 1; exit 1"
+    boss: !BridgeCommand
+      container: vg
+      run: "sleep 0.5; vagga _network isolate a; sleep 5"
+YAML
+    run --separate-stderr timeout 60 vagga group
+    echo "$output" "$stderr"
+    [ "$(grep -E 'reached|cut' <<<"$output" | tr '\n' ' ')" = 'reached cut ' ]
+}
+
+@test "without a gateway ports are a warning, and _run_in_netns an error" {
+    export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR
+    commands <<'YAML'
+group: !Supervise
+  children:
+    a: !Command { container: bb, network: { ip: 172.23.0.1, ports: { 8000: 80 } }, run: "echo ran" }
+YAML
+    run --separate-stderr vagga group
+    [ "$status" -eq 0 ]
+    contains "$output" ran
+    contains "$stderr" 'Network namespace is not set up'
+    run --separate-stderr vagga _run_in_netns bb true
+    [ "$status" -eq 121 ]
+    contains "$stderr" 'Network namespace is not set up'
+}
+
+@test "_create_netns --dry-run prints everything and does nothing" {
+    export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR
+    run --separate-stderr vagga _create_netns --dry-run
+    [ "$status" -eq 0 ]
+    for part in 'ip link add vagga type veth peer name vagga_guest netns 123456' 'ip addr add 172.23.255.1/30 dev vagga' \
+        "mount --bind /proc/123456/ns/net $XDG_RUNTIME_DIR/vagga/netns" \
+        "mount --bind /proc/123456/ns/user $XDG_RUNTIME_DIR/vagga/userns" 'ip saddr 172.23.255.0/30 masquerade'; do
+        contains "$output" "$part"
+    done
+    [ ! -e "$XDG_RUNTIME_DIR/vagga" ]
+    nothing_is_left
+    run --separate-stderr vagga _create_netns --dry-run --no-iptables
+    [ "$status" -eq 0 ]
+    lacks "$output" 'nft -f'
+    lacks "$output" '172.23.255.0/30'
+    run --separate-stderr vagga _destroy_netns --dry-run
+    [ "$status" -eq 0 ]
+    contains "$output" 'ip link delete vagga'
+}
+
+# In network and mount namespaces that play the host.
+# bats test_tags=root
+@test "the gateway: ports from the host, the outside for children, several runs, nothing left" {
+    commands <<'YAML'
+group: !Supervise
+  children:
+    web:
+      !Command
+      container: bb
+      network: { ip: 172.23.0.1, ports: { 8000: 80 } }
+      run: "cp /etc/resolv.conf /work/resolv; touch /work/started; while true; do echo answer | nc -l -p 80; done"
+    client: !Command
+      container: bb
+      network: { ip: 172.23.0.2 }
+      run: "ping -c 1 -W 2 172.23.255.1 >/dev/null && touch /work/outside; exec sleep 4246"
+other: !Supervise
+  children:
+    one: !Command
+      container: bb
+      network: { ip: 172.23.0.1 }
+      run: "ping -c 1 -W 2 172.23.255.1 >/dev/null && touch /work/other; exec sleep 4246"
+YAML
+    cat > host.sh <<'SH'
+set -exo pipefail
+mount -t tmpfs none /run
+mkdir -m 755 /run/here
+export XDG_RUNTIME_DIR=/run/here
+echo 'nameserver 127.0.0.53' > /run/resolv
+mount --bind /run/resolv /etc/resolv.conf
+ip link set lo up
+vagga _create_netns > create.out
+! vagga _create_netns 2> twice.err
+grep 'Namespaces already created' twice.err
+vagga _run_in_netns bb ip -4 -o addr | grep 172.23.255.2
+nft list tables 2>/dev/null || true
+vagga group > group.out 2>&1 &
+group=$!
+vagga other > other.out 2>&1 &
+other=$!
+for i in $(seq 100); do [ -e started ] && [ -e outside ] && [ -e other ] && break; sleep 0.1; done
+ls -l started outside other
+grep -x 'nameserver 172.23.255.1' resolv
+for i in $(seq 20); do busybox nc -w 2 172.23.255.2 8000 > answer </dev/null && grep answer answer && break; sleep 0.2; done
+grep answer answer
+kill -KILL $group
+for i in $(seq 100); do pgrep -P $group >/dev/null || break; sleep 0.05; done
+sleep 0.5
+! busybox nc -w 1 172.23.255.2 8000 </dev/null
+kill -TERM $other
+wait $other || true
+for i in $(seq 50); do vagga _run_in_netns bb ip -o link | grep ': ch' || break; sleep 0.1; done
+! vagga _run_in_netns bb ip -o link | grep ': ch'
+vagga _destroy_netns
+[ ! -e /run/here/vagga ]
+[ "$(ip -o link | wc -l)" = 1 ]
+SH
+    run timeout 100 unshare --net --mount --propagation private bash host.sh
+    echo "$output"
+    cat group.out other.out || true
+    [ "$status" -eq 0 ]
+    nothing_is_left
+    ! pgrep -f 'sleep 424[6]'
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use super::process::{self, Child, Namespaces, Status, WaitOptions};
@@ -135,6 +135,18 @@ pub fn unshare(ns: Namespaces) -> io::Result<()> {
 pub fn setns(fd: BorrowedFd<'_>, ns: Namespaces) -> io::Result<()> {
     // SAFETY: integer arguments only; the process is single-threaded.
     process::check(unsafe { libc::setns(fd.as_raw_fd(), ns.bits() as libc::c_int) })
+}
+
+/// The user namespace that a namespace belongs to (ioctl_nsfs(2), NS_GET_USERNS, Linux 4.9).
+/// Errors: EPERM when that is outside of our own.
+pub fn owner(ns: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    /// `_IO(NSIO, 0x1)` of linux/nsfs.h.
+    const NS_GET_USERNS: libc::c_ulong = 0xb701;
+    // SAFETY: the request takes no argument and returns a new descriptor.
+    let fd = unsafe { libc::ioctl(ns.as_raw_fd(), NS_GET_USERNS as _) };
+    process::check(fd)?;
+    // SAFETY: the kernel has just given us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Writes both maps of the user namespace of `pid`. Each map can be written once.

@@ -6,6 +6,10 @@ use std::fmt;
 pub mod exit {
     /// The version hash cannot be known before the build, or the container is outdated with `--no-build`.
     pub const NOT_READY: u8 = 29;
+    /// `_network` failed.
+    pub const NETWORK: u8 = 1;
+    /// `_network` does not understand its command line.
+    pub const NETWORK_USAGE: u8 = 2;
     /// Launcher error: unknown command or container, failed build, id maps, sockets, docopt mismatch.
     pub const LAUNCHER: u8 = 121;
     /// The command line could not be parsed; root on somebody else's project.

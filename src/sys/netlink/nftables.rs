@@ -61,6 +61,8 @@ pub enum Family {
 /// Where in the kernel's path a chain is asked, with its usual priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
+    /// What is for this host (`type filter`).
+    Input,
     /// Before routing; changes destinations (`type nat`).
     Prerouting,
     /// After routing; changes sources (`type nat`).
@@ -143,6 +145,7 @@ impl Hook {
     /// (name, type, NF_INET_* number, priority).
     fn place(self) -> (&'static str, &'static str, u32, i32) {
         match self {
+            Hook::Input => ("input", "filter", 1, 0),
             Hook::Prerouting => ("prerouting", "nat", 0, -100),
             Hook::Forward => ("forward", "filter", 2, 0),
             Hook::Postrouting => ("postrouting", "nat", 4, 100),

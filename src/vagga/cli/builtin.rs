@@ -13,6 +13,7 @@ use super::listing;
 use super::manual;
 use super::manual_config;
 use super::names;
+use super::networks;
 use super::output;
 use super::parser::{Grammar, Outcome, Parsed};
 use super::run;
@@ -27,6 +28,7 @@ use crate::vagga::doctor;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids;
 use crate::vagga::layers;
+use crate::vagga::network::partition;
 use crate::vagga::project::Project;
 use crate::vagga::storage::Storage;
 use crate::vagga::symlinks::{self, Places};
@@ -43,6 +45,10 @@ pub fn run(builtin: &'static BuiltIn, globals: &Globals, args: &[String]) -> Res
     match builtin.job {
         Job::Complete => return complete(args),
         Job::Help => return help(globals, args),
+        Job::Network if !is_help(args) => {
+            let usage = with_grammar(builtin, |g| g.wrong("KIND [NODE…] is expected"));
+            return partition::command(args, &usage);
+        }
         _ => {}
     }
     let parsed = match parse(builtin, args) {
@@ -55,6 +61,11 @@ pub fn run(builtin: &'static BuiltIn, globals: &Globals, args: &[String]) -> Res
     }
     let project = dispatch::checked_project(globals)?;
     in_project(builtin, &project, globals, &parsed?)
+}
+
+/// The first word asks for help.
+fn is_help(args: &[String]) -> bool {
+    args.first().is_some_and(|a| a == "-h" || a == "--help")
 }
 
 fn parse(builtin: &BuiltIn, args: &[String]) -> Outcome {
@@ -95,6 +106,7 @@ fn without_project(builtin: &BuiltIn, parsed: &Parsed) -> Result<u8, Failure> {
                 &format!("Bad value {other:?}: expected vagga.yaml or settings"),
             )),
         },
+        Job::CreateNetns | Job::DestroyNetns => networks::gateway(builtin.job, parsed),
         Job::Check => check(parsed),
         _ => match first {
             "" | "vagga" => output::out(&manual::page()),
@@ -158,8 +170,9 @@ fn in_project(
             let mut globals = globals.clone();
             globals.build_mode = globals::build_mode(parsed).unwrap_or(globals.build_mode);
             let argv = parsed.positionals.get(1..).unwrap_or_default();
-            run::in_container(project, &globals, first, parsed.has(Key::Writable), argv)
+            run::in_container(project, &globals, first, parsed.has(Key::Writable), argv, None)
         }
+        Job::RunInNetns => networks::run_in_netns(project, globals, parsed),
         Job::VersionHash => version_hash(project, first, parsed),
         Job::ExportOci => images::export_oci(project, globals, first, parsed),
         Job::ToLithos => write_for_lithos(project, globals, parsed),

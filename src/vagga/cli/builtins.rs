@@ -49,6 +49,54 @@ const WRITABLE: Flag = Flag::new(
 )
 .offered(2);
 
+const PID: Flag = Flag {
+    repeat: false,
+    ..Flag::new(
+        Key::Pid,
+        &["--pid"],
+        "Use the network namespace of this process instead of the gateway",
+    )
+    .takes("PID")
+};
+
+const GATEWAY: &[Flag] = &[
+    Flag::new(
+        Key::DryRun,
+        &["-n", "--dry-run"],
+        "Print what would be done, do nothing",
+    ),
+    Flag::new(
+        Key::NoIptables,
+        &["--no-iptables"],
+        "Leave the packet filters of this machine alone",
+    ),
+    Flag {
+        repeat: false,
+        ..Flag::new(
+            Key::HostPart,
+            &["--host-part"],
+            "What sudo is called with: only what needs root, for a process and a directory of a user",
+        )
+        .takes("PID:DIR")
+        .offered(0)
+    },
+];
+
+const PARTITION: &[Positional] = &[
+    Positional {
+        name: "kind",
+        arity: Arity::Required,
+        help: "fullmesh, isolate, disjoint, split: who sees whom; run: a program in the network of a node",
+        offer: Offer::Words(&["fullmesh", "isolate", "disjoint", "split", "run"]),
+    },
+    Positional {
+        name: "nodes",
+        arity: Arity::Rest,
+        help: "Names of children; `--` between the groups of disjoint and split; NODE CMD ARG... for run",
+        offer: Offer::Nothing,
+    },
+];
+
 const CLEAN: &[Flag] = &[
     Flag::new(
         Key::Tmp,
@@ -218,11 +266,17 @@ pub const ALL: &[BuiltIn] = &[
     },
     BuiltIn {
         name: "_create_netns",
+        job: Job::CreateNetns,
+        flags: GATEWAY,
+        anywhere: true,
         about: "Set up the network namespaces of networked commands",
         ..NONE
     },
     BuiltIn {
         name: "_destroy_netns",
+        job: Job::DestroyNetns,
+        flags: GATEWAY,
+        anywhere: true,
         about: "Remove the network namespaces of networked commands",
         ..NONE
     },
@@ -277,6 +331,8 @@ pub const ALL: &[BuiltIn] = &[
     },
     BuiltIn {
         name: "_run_in_netns",
+        job: Job::RunInNetns,
+        flags: &[PID, NO_IMAGE_DOWNLOAD, NO_BUILD, NO_VERSION_CHECK],
         about: "Run a program in a container and the gateway network namespace",
         positionals: RUN_IN,
         stops: true,
@@ -480,6 +536,9 @@ pub const ALL: &[BuiltIn] = &[
     },
     BuiltIn {
         name: "_network",
+        job: Job::Network,
+        positionals: PARTITION,
+        anywhere: true,
         about: "Break and mend connections between networked processes",
         stops: true,
         offered: false,

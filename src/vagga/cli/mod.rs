@@ -12,6 +12,7 @@ pub mod listing;
 pub mod manual;
 mod manual_config;
 pub mod names;
+mod networks;
 mod output;
 pub mod parser;
 pub mod prerequisites;

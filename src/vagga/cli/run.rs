@@ -10,6 +10,7 @@ use crate::vagga::failure::{exit, Failure};
 use crate::vagga::project::Project;
 use crate::vagga::run;
 use crate::vagga::run::background::{is_services, Begun, Services};
+use crate::vagga::run::place::Inside;
 use crate::vagga::storage::Storage;
 
 /// A command as the user typed it.
@@ -107,6 +108,7 @@ pub fn in_container(
     container: &str,
     writable: bool,
     argv: &[String],
+    inside: Option<&Inside>,
 ) -> Result<u8, Failure> {
     check_use_env(globals)?;
     let containers = prerequisites::containers_of_run(&project.config, container)?;
@@ -115,7 +117,7 @@ pub fn in_container(
     if globals.containers_only {
         return Ok(0);
     }
-    run::in_container(project, globals, container, writable, argv)
+    run::in_container(project, globals, container, writable, argv, inside)
 }
 
 /// Brings containers up to date, in this order.

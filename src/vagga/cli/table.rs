@@ -39,6 +39,9 @@ pub enum Key {
     UnusedVolumes,
     Cache,
     Layers,
+    NoIptables,
+    HostPart,
+    Pid,
     MaxSize,
     Json,
     Everything,
@@ -192,6 +195,10 @@ pub enum Job {
     Manual,
     ToLithos,
     ExportOci,
+    Network,
+    CreateNetns,
+    DestroyNetns,
+    RunInNetns,
     /// Not in this version.
     Missing,
 }

@@ -4,6 +4,9 @@
 //! in a user namespace of the caller, without any privilege on the host. Nothing stays: descriptors of the launcher
 //! keep it, and when vagga ends, however that happens, the kernel takes everything away.
 
+pub mod gateway;
+pub mod lookup;
+pub mod partition;
 pub mod setup;
 pub mod topology;
 

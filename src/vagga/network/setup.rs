@@ -16,6 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use crate::sys::namespace::{self, IdMap, IdMapping};
+use crate::sys::netlink::nftables::{Chain, Family, Hook, Match, Rule, Table, Verdict};
 use crate::sys::netlink::{Address, Ipv4Option, LinkKind, Netlink, Route};
 use crate::sys::passing::Passage;
 use crate::sys::process::{self, Fork, Namespaces, WaitOptions};
@@ -24,7 +25,8 @@ use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids::{self, IdMaps};
 use crate::vagga::run::place::{method_inside, nested, Place};
 
-use super::topology::{Topology, BRIDGE, BRIDGE_DEVICE, CHILD_DEVICE, PREFIX};
+use super::gateway::{Opened, GUEST};
+use super::topology::{Topology, Uplink, BRIDGE, BRIDGE_DEVICE, CHILD_DEVICE, PREFIX};
 
 /// Longest wait for a cable to carry packets.
 const CABLE: Duration = Duration::from_secs(2);
@@ -53,25 +55,38 @@ pub struct Spaces {
     pub bridge: OwnedFd,
     /// In the order of the topology.
     pub nodes: Vec<NodeSpaces>,
+    /// Rules of the gateway for this run end with this socket, however vagga ends.
+    _rules: Option<OwnedFd>,
 }
 
 impl Spaces {
-    /// Makes everything. `maps` are the ids of the children's containers, in the order of the topology.
+    /// Makes everything. `maps` are the ids of the children's containers, in the order of the topology. With a
+    /// gateway the outer user namespace is its own, and a cable leads there.
     ///
     /// Errors: exit 121, with what the kernel refused.
-    pub fn create(topology: &Topology, maps: &[&IdMaps]) -> Result<Spaces, Failure> {
+    pub fn create(
+        topology: &Topology,
+        maps: &[&IdMaps],
+        gateway: Option<&Opened>,
+    ) -> Result<Spaces, Failure> {
         let outer = ids::maximal()?;
         let (ours, theirs) = Passage::pair().map_err(error)?;
-        let fork = process::fork(Namespaces::USER)
+        let fresh = match gateway {
+            Some(_) => Namespaces::empty(),
+            None => Namespaces::USER,
+        };
+        let fork = process::fork(fresh)
             .map_err(|e| namespaces_refused("Can't create the network's user namespace", &e))?;
         let Fork::Parent(maker) = fork else {
             drop(ours);
-            end(&theirs, make_outer(&theirs, &outer, topology, maps));
+            end(&theirs, make_outer(&theirs, gateway, outer, topology, maps));
         };
         drop(theirs);
-        let begun = outer
-            .write(maker.pid)
-            .and_then(|()| ours.send(DONE, &[]).map_err(error));
+        let mapped = match gateway {
+            Some(_) => Ok(()),
+            None => outer.write(maker.pid),
+        };
+        let begun = mapped.and_then(|()| ours.send(DONE, &[]).map_err(error));
         let collected = begun.and_then(|()| collect(&ours, topology.nodes.len()));
         drop(ours);
         process::wait(Some(maker.pid), WaitOptions::default()).map_err(error)?;
@@ -84,7 +99,7 @@ impl Spaces {
             return Ok(None);
         };
         Ok(Some(Place {
-            user: node.user.try_clone()?,
+            user: Some(node.user.try_clone()?),
             net: node.net.try_clone()?,
             uts: Some(node.uts.try_clone()?),
             outer: None,
@@ -94,7 +109,7 @@ impl Spaces {
     /// Where bridge commands are started; the command itself goes on into [`Spaces::bridge_user`].
     pub fn place_of_bridge(&self) -> io::Result<Place> {
         Ok(Place {
-            user: self.outer.try_clone()?,
+            user: Some(self.outer.try_clone()?),
             net: self.bridge.try_clone()?,
             uts: None,
             outer: None,
@@ -118,6 +133,7 @@ fn collect(from: &Passage, nodes: usize) -> Result<Spaces, Failure> {
             None => Err(lost()),
         }
     };
+    let rules = next()?.next();
     let mut first = next()?;
     let (outer, bridge_user, bridge) = three(&mut first)?;
     let mut spaces = Spaces {
@@ -125,6 +141,7 @@ fn collect(from: &Passage, nodes: usize) -> Result<Spaces, Failure> {
         bridge_user,
         bridge,
         nodes: Vec::with_capacity(nodes),
+        _rules: rules,
     };
     for _ in 0..nodes {
         let (user, net, uts) = three(&mut next()?)?;
@@ -162,23 +179,130 @@ fn end(to: &Passage, result: io::Result<()>) -> ! {
     process::exit_now(if result.is_ok() { 0 } else { exit::LAUNCHER.into() })
 }
 
-/// In the outer user namespace: makes that of the bridge and lets it go on.
-fn make_outer(to: &Passage, maps: &IdMaps, topology: &Topology, children: &[&IdMaps]) -> io::Result<()> {
+/// In the outer user namespace: makes that of the bridge, connects it with the gateway and lets it go on.
+fn make_outer(
+    to: &Passage,
+    gateway: Option<&Opened>,
+    maps: IdMaps,
+    topology: &Topology,
+    children: &[&IdMaps],
+) -> io::Result<()> {
     process::set_parent_death_signal(libc::SIGKILL)?;
     wait_done(to)?;
+    let maps = match gateway {
+        Some(gateway) => enter(gateway, maps)?,
+        None => maps,
+    };
     let outer = own("user")?;
     let (ours, theirs) = Passage::pair()?;
     let Fork::Parent(maker) = process::fork(Namespaces::USER | Namespaces::NET)? else {
         drop(ours);
         end(
             to,
-            make_bridge(&theirs, to, outer.as_fd(), maps, topology, children),
+            make_bridge(&theirs, to, outer.as_fd(), &maps, topology, children),
         );
     };
     let method = method_inside(&maps.method);
     namespace::write_maps(maker.pid, &identity(&maps.uid), &identity(&maps.gid), &method)?;
-    ours.send(DONE, &[])?;
+    if gateway.is_some() {
+        let bridge = fs::File::open(format!("/proc/{}/ns/net", maker.pid))?;
+        let (uplink, rules) = connect_gateway(bridge.as_fd(), topology)?;
+        to.send(DONE, &[rules.as_fd()])?;
+        ours.send(uplink.0.to_string().as_bytes(), &[])?;
+    } else {
+        to.send(DONE, &[])?;
+        ours.send(DONE, &[])?;
+    }
     process::wait(Some(maker.pid), WaitOptions::default()).map(drop)
+}
+
+/// Enters the gateway; the result are the ids that exist there.
+fn enter(gateway: &Opened, maps: IdMaps) -> io::Result<IdMaps> {
+    namespace::setns(gateway.user.as_fd(), Namespaces::USER)?;
+    namespace::setns(gateway.net.as_fd(), Namespaces::NET)?;
+    let read = |name: &str| IdMap::parse(&fs::read_to_string(format!("/proc/self/{name}"))?);
+    Ok(IdMaps {
+        uid: read("uid_map")?,
+        gid: read("gid_map")?,
+        ..maps
+    })
+}
+
+/// In the gateway: a cable to the bridge, and the ports that lead to this run. The rules end with their socket, on
+/// kernels before 5.12 when the next run takes the same cable.
+fn connect_gateway(bridge: BorrowedFd<'_>, topology: &Topology) -> io::Result<(Uplink, Netlink)> {
+    let mut here = Netlink::route()?;
+    let uplink = free_uplink(&mut here, bridge)?;
+    let device = uplink.device();
+    here.add_address(&device, Address::v4(uplink.gateway_side(), Uplink::PREFIX))?;
+    here.set_ipv4_option(&device, Ipv4Option::Forwarding, true)?;
+    here.set_up(&device, true)?;
+    let ports = topology.nodes.iter().flat_map(|n| &n.ports);
+    let rules = ports.map(|(port, _)| Rule {
+        matches: vec![Match::Destination(GUEST, 32), Match::TcpPort(*port)],
+        verdict: Verdict::Redirect(uplink.bridge_side(), *port),
+    });
+    let table = table(device, vec![(Hook::Prerouting, rules.collect())]);
+    let mut filter = Netlink::netfilter()?;
+    match filter.replace_table(&table, true) {
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            filter.replace_table(&table, false)?;
+        }
+        result => result?,
+    }
+    Ok((uplink, filter))
+}
+
+/// The first cable that no other run has: making it is what takes it.
+fn free_uplink(here: &mut Netlink, bridge: BorrowedFd<'_>) -> io::Result<Uplink> {
+    for uplink in (0..Uplink::MOST).map(Uplink) {
+        let (peer, netns) = (&uplink.peer(), Some(bridge));
+        match here.add_link(&uplink.device(), LinkKind::Veth { peer, netns }) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            result => return result.map(|()| uplink),
+        }
+    }
+    Err(io::Error::other(format!(
+        "all {} networks are in use",
+        Uplink::MOST
+    )))
+}
+
+/// On the bridge: the way out, and what comes in.
+fn connect_uplink(here: &mut Netlink, uplink: Uplink, topology: &Topology) -> io::Result<()> {
+    let device = uplink.peer();
+    here.add_address(&device, Address::v4(uplink.bridge_side(), Uplink::PREFIX))?;
+    here.set_ipv4_option(&device, Ipv4Option::Forwarding, true)?;
+    here.set_up(&device, true)?;
+    here.add_route(&Route::default_via(uplink.gateway_side().into()))?;
+    let nodes = topology.nodes.iter();
+    let ports = nodes.flat_map(|n| n.ports.iter().map(|(out, own)| (n.ip, *out, *own)));
+    let arriving = ports.map(|(ip, out, own)| Rule {
+        matches: vec![Match::From(device.clone()), Match::TcpPort(out)],
+        verdict: Verdict::Redirect(ip, own),
+    });
+    // Other runs use the same addresses.
+    let leaving = Rule {
+        matches: vec![Match::Source(BRIDGE, PREFIX), Match::To(device.clone())],
+        verdict: Verdict::Masquerade,
+    };
+    let chains = vec![
+        (Hook::Prerouting, arriving.collect()),
+        (Hook::Postrouting, vec![leaving]),
+    ];
+    Netlink::netfilter()?.replace_table(&table("vagga".into(), chains), false)?;
+    here.wait_running(&device, CABLE).map(drop)
+}
+
+fn table(name: String, chains: Vec<(Hook, Vec<Rule>)>) -> Table {
+    Table {
+        family: Family::Ip,
+        name,
+        chains: chains
+            .into_iter()
+            .map(|(hook, rules)| Chain { hook, rules })
+            .collect(),
+    }
 }
 
 /// In the bridge's namespaces: the bridge, then child after child.
@@ -191,7 +315,7 @@ fn make_bridge(
     children: &[&IdMaps],
 ) -> io::Result<()> {
     process::set_parent_death_signal(libc::SIGKILL)?;
-    wait_done(from)?;
+    let uplink = wait_done(from)?;
     to.send(DONE, &[outer, own("user")?.as_fd(), own("net")?.as_fd()])?;
     let mut bridge = Netlink::route()?;
     bridge.set_up("lo", true)?;
@@ -200,6 +324,9 @@ fn make_bridge(
     // Children that ask for the outside then hear at once that there is none.
     bridge.set_ipv4_option(BRIDGE_DEVICE, Ipv4Option::Forwarding, true)?;
     bridge.set_up(BRIDGE_DEVICE, true)?;
+    if let Some(uplink) = uplink {
+        connect_uplink(&mut bridge, uplink, topology)?;
+    }
     for (index, child) in children.iter().enumerate() {
         let NewNode(NodeSpaces { user, net, uts }, socket) = make_node(index, topology, child, maps)?;
         connect(&mut bridge, index, topology, (net.as_fd(), socket))?;
@@ -280,10 +407,10 @@ fn connect(
     inside.add_route(&Route::default_via(BRIDGE.into()))
 }
 
-/// Waits until the maker's own ids are mapped.
-fn wait_done(from: &Passage) -> io::Result<()> {
+/// Waits until the maker's own ids are mapped; hears about the cable to the gateway.
+fn wait_done(from: &Passage) -> io::Result<Option<Uplink>> {
     match from.receive()? {
-        Some(_) => Ok(()),
+        Some((text, _)) => Ok(String::from_utf8_lossy(&text).parse().ok().map(Uplink)),
         None => Err(io::ErrorKind::BrokenPipe.into()),
     }
 }

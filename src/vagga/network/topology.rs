@@ -17,6 +17,42 @@ pub const CHILD_DEVICE: &str = "eth0";
 /// Longest host name the kernel takes, bytes.
 const LONGEST_HOSTNAME: usize = 64;
 
+/// The cable between the gateway and the bridge of one run: the N-th of 2048 networks of 172.23.192.0/19.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uplink(pub u16);
+
+impl Uplink {
+    /// How many runs there can be at the same time.
+    pub const MOST: u16 = 2048;
+    /// Bits of its network.
+    pub const PREFIX: u8 = 30;
+
+    /// The gateway's end.
+    pub fn device(self) -> String {
+        format!("ch{}", self.0)
+    }
+
+    /// The bridge's end.
+    pub fn peer(self) -> String {
+        format!("ch{}c", self.0)
+    }
+
+    /// Address of the gateway's end.
+    pub fn gateway_side(self) -> Ipv4Addr {
+        self.address(1)
+    }
+
+    /// Address of the bridge's end.
+    pub fn bridge_side(self) -> Ipv4Addr {
+        self.address(2)
+    }
+
+    fn address(self, host: u32) -> Ipv4Addr {
+        let first = u32::from(Ipv4Addr::new(172, 23, 192, 0));
+        Ipv4Addr::from(first + u32::from(self.0 % Uplink::MOST) * 4 + host)
+    }
+}
+
 /// A child with a network namespace of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -157,6 +193,14 @@ mod tests {
         );
         assert_eq!(t.table(), "172.23.0.1 child0 web\n172.23.0.2 child1 two words\n");
         assert!(t.has_ports());
+    }
+
+    #[test]
+    fn uplinks_have_networks_of_their_own() {
+        assert_eq!(Uplink(0).gateway_side().to_string(), "172.23.192.1");
+        assert_eq!(Uplink(65).gateway_side().to_string(), "172.23.193.5");
+        assert_eq!(Uplink(2047).bridge_side().to_string(), "172.23.223.254");
+        assert_eq!(Uplink(2047).peer(), "ch2047c");
     }
 
     #[test]

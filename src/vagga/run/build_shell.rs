@@ -58,7 +58,11 @@ pub fn run(project: &Project, globals: &Globals) -> Result<u8, Failure> {
         Failure::new(exit::LAUNCHER, "there is no static busybox on this machine")
             .with_hint("install Debian's package busybox-static, or put a static busybox into your PATH")
     })?;
-    super::single(process(project, globals, &storage, &busybox)?, &Common::default())
+    super::single(
+        process(project, globals, &storage, &busybox)?,
+        &Common::default(),
+        None,
+    )
 }
 
 fn process(

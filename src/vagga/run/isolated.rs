@@ -38,7 +38,7 @@ pub fn network() -> Result<Place, Failure> {
             process::wait(Some(maker.pid), WaitOptions::default()).map_err(error)?;
             let (user, net) = opened?;
             Ok(Place {
-                user,
+                user: Some(user),
                 net,
                 uts: None,
                 outer: Some((maps.uid, maps.gid)),

@@ -45,6 +45,7 @@ use crate::sys::process as system;
 use background::Begun;
 use group::{Group, Policy, Rules};
 use launcher::{print, Launcher, Roster};
+use place::{Inside, Place};
 use process::{Context, Process};
 
 /// Arguments of one user command, already checked by the command line.
@@ -110,7 +111,7 @@ fn attended(
     let code = match command {
         MainCommand::Command(info) => {
             let process = context.process(info, &args.words, &args.variables)?;
-            single(process, common)?
+            single(process, common, None)?
         }
         MainCommand::Supervise(info) => supervise::run(&context, name, info, args, on_ready)?,
         MainCommand::CapsuleCommand(_) => {
@@ -126,13 +127,14 @@ fn attended(
     Ok(code)
 }
 
-/// `vagga _run [-W] CONTAINER COMMAND [ARG…]` in a container that is up to date.
+/// `vagga _run [-W] CONTAINER COMMAND [ARG…]` in a container that is up to date; `inside` other namespaces if given.
 pub fn in_container(
     project: &Project,
     globals: &Globals,
     container: &str,
     writable: bool,
     argv: &[String],
+    inside: Option<&Inside>,
 ) -> Result<u8, Failure> {
     let storage = Storage::open(project)?;
     let caller: Vec<(OsString, OsString)> = std::env::vars_os().collect();
@@ -142,11 +144,12 @@ pub fn in_container(
         globals,
         caller: &caller,
         command: None,
-        lookup: None,
+        lookup: inside.and_then(|i| i.lookup.as_ref()),
     };
     process::check_external_volumes(project)?;
     let info = anonymous(container, writable, argv);
-    single(context.process(&info, &[], &[])?, &info.common)
+    let process = context.process(&info, &[], &[])?;
+    single(process, &info.common, inside.map(|i| &i.place))
 }
 
 /// A command without any keys but `container`, `run` and `write-mode`.
@@ -176,11 +179,14 @@ fn anonymous(container: &str, writable: bool, argv: &[String]) -> CommandInfo {
 }
 
 /// Runs one process to its end.
-fn single(mut process: Process, common: &Common) -> Result<u8, Failure> {
+fn single(mut process: Process, common: &Common, place: Option<&Place>) -> Result<u8, Failure> {
     let mut launcher = Launcher::new(process.transient.is_some())?;
     let mut group = Group::new(Policy::Single);
     group.add("command", Rules::default());
-    let mut running = Some(launcher.start(&process)?);
+    let mut running = Some(match place {
+        Some(place) => place.start(&launcher, &process)?,
+        None => launcher.start(&process)?,
+    });
     // The command has its own copy.
     process.socket = None;
     set_banner(&mut launcher, common);

@@ -10,6 +10,8 @@ use crate::container::plan::Owner;
 use crate::container::{Op, Source};
 use crate::vagga::config::{ChildCommand, CommandInfo};
 use crate::vagga::failure::{exit, Failure};
+use crate::vagga::network::gateway::{Gateway, Opened};
+use crate::vagga::network::lookup;
 use crate::vagga::network::setup::Spaces;
 use crate::vagga::network::topology::Topology;
 use crate::vagga::network::{NAMESPACES, TABLE, VISIBLE};
@@ -52,6 +54,8 @@ pub struct Networked {
     /// In the order of the children.
     roles: Vec<Role>,
     lookup: Lookup,
+    /// The way to the outside, if there is one.
+    gateway: Option<Opened>,
 }
 
 impl Networked {
@@ -80,12 +84,20 @@ impl Networked {
                 .iter()
                 .filter_map(|(name, c)| Some((*name, c.info().network.as_ref()?))),
         )?;
+        let gateway = Gateway::of_caller().open();
+        if gateway.is_none() && topology.has_ports() {
+            log::warn!(
+                "Network namespace is not set up: ports of children cannot be reached from this host, nor the outside \
+                 by children (run `vagga _create_netns` once)"
+            );
+        }
         let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
         Ok(Some(Networked {
             lookup: Lookup {
                 hosts: topology.hosts(&hosts).into_bytes(),
-                resolv_conf: None,
+                resolv_conf: gateway.as_ref().and_then(|_| lookup::resolv_conf()),
             },
+            gateway,
             topology,
             roles,
         }))
@@ -109,7 +121,7 @@ impl Networked {
             .filter(|(role, _)| matches!(role, Role::Node(_)))
             .map(|(_, process)| &process.maps)
             .collect();
-        let spaces = Spaces::create(&self.topology, &maps)?;
+        let spaces = Spaces::create(&self.topology, &maps, self.gateway.as_ref())?;
         let mut places = Vec::new();
         for (role, process) in self.roles.iter().zip(processes) {
             places.push(self.place(*role, process, &spaces).map_err(|e| {

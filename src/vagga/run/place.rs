@@ -15,19 +15,28 @@ use crate::vagga::failure::{exit, Failure};
 
 use super::launcher::{Launcher, Running};
 use super::link::{Link, Order};
-use super::process::Process;
+use super::process::{Lookup, Process};
 
 /// What a container is started in.
 #[derive(Debug)]
 pub struct Place {
-    /// The user namespace that is entered first.
-    pub user: OwnedFd,
+    /// The user namespace that is entered first; `None`: it is ours already.
+    pub user: Option<OwnedFd>,
     /// The network namespace.
     pub net: OwnedFd,
     /// The host name.
     pub uts: Option<OwnedFd>,
     /// Maps of `user`, when containers get user namespaces of their own in it; `None`: they use it as it is.
     pub outer: Option<(IdMap, IdMap)>,
+}
+
+/// Where a single command is started instead of in the host's network.
+#[derive(Debug)]
+pub struct Inside {
+    /// The namespaces.
+    pub place: Place,
+    /// How names are found there; `None`: as on the host.
+    pub lookup: Option<Lookup>,
 }
 
 impl Place {
@@ -74,7 +83,9 @@ impl Place {
         (ours, theirs): (&Link, Link),
         mut report: File,
     ) -> io::Result<()> {
-        namespace::setns(self.user.as_fd(), Namespaces::USER)?;
+        if let Some(user) = &self.user {
+            namespace::setns(user.as_fd(), Namespaces::USER)?;
+        }
         namespace::setns(self.net.as_fd(), Namespaces::NET)?;
         if let Some(uts) = &self.uts {
             namespace::setns(uts.as_fd(), Namespaces::UTS)?;
