@@ -132,7 +132,7 @@ YAML
     [ "$status" -eq 0 ] || { echo "$output"; false; }
     contains "$(called ruby)" 'gem install --bindir /usr/local/bin --no-document rake:13.0.6'
     contains "$(called ruby)" 'bundle install --trust-policy HighSecurity'
-    for set in GEMFILE=/work/site/Gemfile PATH__SYSTEM=true BIN=/usr/local/bin WITHOUT=development:test; do
+    for set in GEMFILE=/work/site/Gemfile PATH__SYSTEM=true WITHOUT=development:test; do
         contains "$(called ruby)" "BUNDLE_$set"
     done
     lacks "$(called ruby)" 'gem update'

@@ -174,7 +174,6 @@ fn bundler_environ(s: &GemBundle) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = [
         ("BUNDLE_GEMFILE", gemfile.to_string_lossy().as_ref()),
         ("BUNDLE_PATH__SYSTEM", "true"),
-        ("BUNDLE_BIN", BIN),
         ("BUNDLE_SILENCE_ROOT_WARNING", "true"),
         // Nothing of bundler's own stays in the project.
         ("BUNDLE_APP_CONFIG", "/tmp/bundle-config"),
@@ -182,9 +181,11 @@ fn bundler_environ(s: &GemBundle) -> Vec<(String, String)> {
     ]
     .map(|(name, value)| (name.to_string(), value.to_string()))
     .into();
-    if !s.without.is_empty() {
-        all.push(("BUNDLE_WITHOUT".into(), s.without.join(":")));
-    }
+    // Programs made by bundler load the whole Gemfile, and fail for want of the groups that were left out.
+    all.push(match s.without.is_empty() {
+        true => ("BUNDLE_BIN".into(), BIN.into()),
+        false => ("BUNDLE_WITHOUT".into(), s.without.join(":")),
+    });
     all
 }
 
