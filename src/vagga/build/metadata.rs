@@ -9,13 +9,14 @@ use std::path::Path;
 use serde_derive::{Deserialize, Serialize};
 
 use crate::sys::namespace::IdMap;
-use crate::vagga::ids::IdMaps;
+use crate::vagga::ids::{self, IdMaps};
 use crate::vagga::layers::Id;
 
 /// Writes `uid_map` and `gid_map` in the format of `/proc/PID/uid_map`. Files that a power failure leaves empty are
 /// the maps of no image, so that nothing has to wait for the disk.
 pub(super) fn write_maps(dir: &Path, ids: &IdMaps) -> io::Result<()> {
-    for (name, map) in [("uid_map", &ids.uid), ("gid_map", &ids.gid)] {
+    let (uid, gid) = ids::outermost(ids);
+    for (name, map) in [("uid_map", uid), ("gid_map", gid)] {
         fs::write(dir.join(name), map.to_string())?;
     }
     Ok(())
@@ -23,9 +24,10 @@ pub(super) fn write_maps(dir: &Path, ids: &IdMaps) -> io::Result<()> {
 
 /// True when the image was built with these maps. Errors: NotFound when there is no image or it has no maps.
 pub(super) fn same_maps(dir: &Path, ids: &IdMaps) -> io::Result<bool> {
-    for (name, map) in [("uid_map", &ids.uid), ("gid_map", &ids.gid)] {
+    let (uid, gid) = ids::outermost(ids);
+    for (name, map) in [("uid_map", uid), ("gid_map", gid)] {
         let text = fs::read_to_string(dir.join(name))?;
-        if IdMap::parse(&text)? != *map {
+        if IdMap::parse(&text)? != map {
             return Ok(false);
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::arguments;
 use super::builtins;
+use super::capsule;
 use super::completion;
 use super::dispatch;
 use super::globals::{self, Globals};
@@ -45,6 +46,7 @@ pub fn run(builtin: &'static BuiltIn, globals: &Globals, args: &[String]) -> Res
     match builtin.job {
         Job::Complete => return complete(args),
         Job::Help => return help(globals, args),
+        Job::Capsule if !is_help(args) => return capsule::command(globals, args),
         Job::Network if !is_help(args) => {
             let usage = with_grammar(builtin, |g| g.wrong("KIND [NODE…] is expected"));
             return partition::command(args, &usage);

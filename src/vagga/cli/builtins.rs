@@ -82,6 +82,21 @@ const GATEWAY: &[Flag] = &[
     },
 ];
 
+const CAPSULE: &[Positional] = &[
+    Positional {
+        name: "subcommand",
+        arity: Arity::Required,
+        help: "build [--force] [--print-version] CONTAINER; run CONTAINER COMMAND; download URL; script URL",
+        offer: Offer::Words(&["build", "run", "download", "script"]),
+    },
+    Positional {
+        name: "args",
+        arity: Arity::Rest,
+        help: "Its arguments; download and script know --sha256 HASH and --refresh",
+        offer: Offer::Nothing,
+    },
+];
+
 const PARTITION: &[Positional] = &[
     Positional {
         name: "kind",
@@ -546,6 +561,9 @@ pub const ALL: &[BuiltIn] = &[
     },
     BuiltIn {
         name: "_capsule",
+        job: Job::Capsule,
+        positionals: CAPSULE,
+        anywhere: true,
         about: "Build, run and download from within a capsule",
         stops: true,
         offered: false,

@@ -3,6 +3,7 @@
 pub mod arguments;
 mod builtin;
 pub mod builtins;
+mod capsule;
 pub mod completion;
 pub mod dispatch;
 pub mod globals;

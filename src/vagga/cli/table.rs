@@ -196,6 +196,7 @@ pub enum Job {
     ToLithos,
     ExportOci,
     Network,
+    Capsule,
     CreateNetns,
     DestroyNetns,
     RunInNetns,

@@ -99,6 +99,25 @@ pub fn maximal() -> Result<IdMaps, Failure> {
     result
 }
 
+/// The maps as the parent of our own user namespace sees them: the same for vagga on the host and in a capsule.
+pub fn outermost(maps: &IdMaps) -> (IdMap, IdMap) {
+    with_caller(|caller| {
+        (
+            through(&maps.uid, &caller.own_uid_map),
+            through(&maps.gid, &caller.own_gid_map),
+        )
+    })
+}
+
+/// The outside ids of a map, seen through the map of the namespace they belong to.
+fn through(map: &IdMap, own: &IdMap) -> IdMap {
+    let mut map = map.split_by(own);
+    for line in &mut map.0 {
+        line.outside = own.to_outside(line.outside).unwrap_or(line.outside);
+    }
+    map
+}
+
 /// Runs `f` with what the host says about the caller, read at most once per process.
 fn with_caller<T>(f: impl FnOnce(&Caller) -> T) -> T {
     thread_local!(static CALLER: Caller = Caller::read());

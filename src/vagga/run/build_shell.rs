@@ -54,10 +54,7 @@ pub fn run(project: &Project, globals: &Globals) -> Result<u8, Failure> {
     for dir in [&storage.base, &storage.cache] {
         storage.create_dir(dir)?;
     }
-    let busybox = find_busybox(&std::env::var_os("PATH").unwrap_or_default()).ok_or_else(|| {
-        Failure::new(exit::LAUNCHER, "there is no static busybox on this machine")
-            .with_hint("install Debian's package busybox-static, or put a static busybox into your PATH")
-    })?;
+    let busybox = busybox()?;
     super::single(
         process(project, globals, &storage, &busybox)?,
         &Common::default(),
@@ -120,7 +117,8 @@ fn process(
     })
 }
 
-fn operations(project: &Project, storage: &Storage, busybox: &Path, guard: bool) -> Vec<Op> {
+/// Everything in the root, also in that of a capsule command.
+pub(super) fn operations(project: &Project, storage: &Storage, busybox: &Path, guard: bool) -> Vec<Op> {
     let dir = |path: &Path| Op::Dir {
         path: path.into(),
         mode: 0o755,
@@ -172,6 +170,14 @@ fn operations(project: &Project, storage: &Storage, busybox: &Path, guard: bool)
         ops.push(Op::writable(path, target));
     }
     ops
+}
+
+/// The static busybox of this host. Errors: exit 121 where there is none.
+pub(super) fn busybox() -> Result<PathBuf, Failure> {
+    find_busybox(&std::env::var_os("PATH").unwrap_or_default()).ok_or_else(|| {
+        Failure::new(exit::LAUNCHER, "there is no static busybox on this machine")
+            .with_hint("install Debian's package busybox-static, or put a static busybox into your PATH")
+    })
 }
 
 /// The first busybox of a search path that runs without libraries.

@@ -5,6 +5,7 @@
 
 pub mod background;
 pub mod build_shell;
+pub mod capsule;
 pub mod chore;
 pub mod environ;
 pub mod environ_file;
@@ -114,11 +115,9 @@ fn attended(
             single(process, common, None)?
         }
         MainCommand::Supervise(info) => supervise::run(&context, name, info, args, on_ready)?,
-        MainCommand::CapsuleCommand(_) => {
-            return Err(Failure::new(
-                exit::LAUNCHER,
-                format!("Command {name:?} is a !CapsuleCommand, which this version cannot run yet"),
-            ));
+        MainCommand::CapsuleCommand(info) => {
+            let process = context.capsule(info, &args.words, &args.variables)?;
+            single(process, common, None)?
         }
     };
     if let (0, Some(epilog)) = (code, &common.epilog) {

@@ -285,7 +285,7 @@ impl Context<'_> {
         Stored::new(&self.project.root, self.storage, path)
     }
 
-    fn work_dir(&self, configured: Option<&Path>) -> PathBuf {
+    pub(super) fn work_dir(&self, configured: Option<&Path>) -> PathBuf {
         let relative = configured.unwrap_or(&self.project.work_dir);
         match relative.as_os_str().is_empty() {
             true => WORK.into(),
