@@ -1,7 +1,7 @@
 //! `vagga _check`: all problems of a configuration at once. Nothing is built, run or changed.
 //!
 //! Problems of one file come from the loader; what the parts say about each other is found here and by
-//! [`cross`](super::config::cross), and gets a place in the file that says it.
+//! [`cross`], and gets a place in the file that says it.
 
 mod lints;
 

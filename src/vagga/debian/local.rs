@@ -9,7 +9,7 @@ use crate::sys::path::Root;
 use crate::vagga::build::builder::Builder;
 use crate::vagga::build::error::StepError;
 
-/// Mounts all directories that the image's sources of packages name, as far as [`allowed`].
+/// Mounts all directories that the image's sources of packages name, as far as `allowed`.
 pub fn show(b: &mut Builder) -> Result<(), StepError> {
     let named = sources::read(&b.root);
     let mut dirs: Vec<&Path> = named.iter().filter_map(|s| local_path(&s.url)).collect();

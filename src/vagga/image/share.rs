@@ -1,6 +1,6 @@
 //! Which images share files: after a build with those before it, by `_hardlink` all with each other.
 //!
-//! Only the same path is considered. Indexes say what could be linked, [`Linker`] decides.
+//! Only the same path is considered. Indexes say what could be linked, `Linker` decides.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;

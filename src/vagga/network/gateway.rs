@@ -3,7 +3,7 @@
 //! `vagga _create_netns` makes it, once; only this touches the host's network and needs root (`sudo`, unless vagga is
 //! root already). Without it children reach one another, but neither the outside nor are they reached from there.
 //!
-//! What is done to the host is a list of [`Step`]s, printed before it is done.
+//! What is done to the host is a list of `Step`s, printed before it is done.
 
 use std::fmt;
 use std::fs::{self, File};

@@ -8,7 +8,7 @@
 //! | `CONT` | children continue; who had the terminal gets it again | same |
 //! | child stopped by `TTIN`, `TTOU` | gets the terminal if it is ours to give, else we stop | same; waits while a sibling has it |
 //! | child stopped otherwise | we take the terminal and stop | same, siblings are stopped if it had the terminal |
-//! | everything else about children | its status is the result | see [`life`] |
+//! | everything else about children | its status is the result | see `life` |
 //!
 //! What a signal does inside a container is the business of its first process, see [`super::pid1`].
 

@@ -1,7 +1,7 @@
 //! `!NpmConfig`, `!NpmInstall`, `!NpmDependencies`: packages of the npm registry for the whole container.
 //!
 //! Everything ends up in npm's global directory, which is `/usr/lib/node_modules` or reachable by that name. The cache
-//! is npm's own, kept between builds; the registry is that of the host, see [`super::npm_host`].
+//! is npm's own, kept between builds; the registry is that of the host, see `npm_host`.
 
 mod lock;
 pub mod manifest;
