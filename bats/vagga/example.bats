@@ -25,7 +25,7 @@ page() { curl -fsS --noproxy '*' --max-time 5 "$@" http://127.0.0.1:8000/; }
     run vagga doc
     [ "$status" -eq 0 ] || { echo "$output"; false; }
     grep -q 'Guest book' docs/build/index.html
-    run timeout 120 vagga test
+    run timeout 400 vagga test
     [ "$status" -eq 0 ] || { echo "$output"; false; }
     contains "$output" 'Ran 3 tests'
     cat > "$BATS_TEST_TMPDIR/play.py" <<'PY'

@@ -70,7 +70,7 @@ inside() { # inside CONTAINER SCRIPT EXPECTED
     [ "$output" = "$3" ] || { echo "$1: $2: $output $stderr"; return 1; }
 }
 
-# bats test_tags=network,slow
+# bats test_tags=network,slow,long
 @test "Debian's node, ruby and php: real packages, as they are locked" {
     mkdir -p "${VAGGA_FIXTURES%/fixtures}/cache.$VAGGA_MODE"
     export VAGGA_SETTINGS="cache-dir: ${VAGGA_FIXTURES%/fixtures}/cache.$VAGGA_MODE"
@@ -176,7 +176,7 @@ JSON
     [ -s app/composer.lock ] && [ ! -e app/vendor ]
 }
 
-# bats test_tags=network,slow
+# bats test_tags=network,slow,long
 @test "by default node, ruby and php come along, and the tools to build packages go" {
     mkdir -p "${VAGGA_FIXTURES%/fixtures}/cache.$VAGGA_MODE"
     export VAGGA_SETTINGS="cache-dir: ${VAGGA_FIXTURES%/fixtures}/cache.$VAGGA_MODE"
