@@ -50,6 +50,24 @@ YAML
     [ "$(head -1 <<<"$output")" = 1 ]
 }
 
+# bats test_tags=ids
+@test "a probe of a command with an external id runs as the command does" {
+    commands <<'YAML'
+group: !Supervise
+  children:
+    db: !Command
+      container: bb
+      user-id: 1
+      external-user-id: 0
+      ready: { command: "test $(id -u) = 1 -a -e /tmp/up", timeout: 10s }
+      run: "touch /tmp/up; exec sleep 4242"
+    client: !Command { container: bb, after: [db], run: "exit 5" }
+YAML
+    run --separate-stderr timeout 20 vagga group
+    [ "$status" -eq 5 ] || { echo "$stderr"; false; }
+    contains "$stderr" 'db: ready'
+}
+
 @test "every way of being PID 1, and other users, can be waited for" {
     commands <<'YAML'
 group: !Supervise

@@ -56,6 +56,14 @@ pub fn hide() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
 }
 
+/// Takes [`hide`] back: needed while another process writes files of `/proc` of this one or of its children.
+///
+/// Errors: none in practice.
+pub fn show() -> io::Result<()> {
+    // SAFETY: integer arguments only.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

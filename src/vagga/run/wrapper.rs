@@ -171,24 +171,36 @@ fn start(
 }
 
 /// The same in a further user namespace, whose maps we write before the command does anything.
+///
+/// The maps of a hidden process belong to the root of the host, so that it is not hidden until they are written. The
+/// command, if it runs already (when this is a probe), is in another user namespace and may look into neither.
 fn start_nested(
     process: &Process,
     program: &Program,
     environ: &Variables,
     terminal: &Terminal,
 ) -> Result<i32, Failure> {
+    descriptors::show().map_err(not_started)?;
     let (read, write) = process::pipe().map_err(not_started)?;
     match process::fork(Namespaces::USER).map_err(not_started)? {
         Fork::Child => {
             drop(write);
             match fs::File::from(read).read(&mut [0]) {
-                Ok(1) => end_with(&become_command(process, program, environ, terminal)),
+                Ok(1) => {
+                    let _ = descriptors::hide();
+                    end_with(&become_command(process, program, environ, terminal))
+                }
                 _ => end_with(&fail("Can't start the command: the first process is gone".into())),
             }
         }
         Fork::Parent(child) => {
-            write_nested(child.pid, process)?;
+            let written = write_nested(child.pid, process);
             descriptors::hide().map_err(not_started)?;
+            if written.is_err() {
+                drop(write);
+                let _ = process::wait(Some(child.pid), WaitOptions::default());
+                return written.map(|()| child.pid);
+            }
             fs::File::from(write).write_all(b"x").map_err(not_started)?;
             Ok(lead_group(child.pid))
         }
