@@ -134,28 +134,22 @@ impl Context<'_> {
         chores
             .borrow_mut()
             .extend(transient.as_ref().map(Transient::chore));
-        let base = transient.as_ref().map_or_else(
-            || Base::Bind {
-                source: self.stored(&image.root()).source(),
-                write: false,
-            },
-            Transient::base,
-        );
+        let unchanged = || Base::Bind {
+            source: self.stored(&image.root()).source(),
+            write: false,
+        };
+        let base = transient.as_ref().map_or_else(unchanged, Transient::base);
+        let configured = Configured {
+            image: &image_environ,
+            file: container.environ_file.as_ref(),
+            container: &container.environ,
+            command: &info.environ,
+            fixed,
+        };
         Ok(Process {
             program: Program::new(&info.run, &container.default_shell, arguments),
             work_dir: self.work_dir(info.work_dir.as_deref()),
-            environ: environ::layers(
-                self.caller,
-                &self.project.settings,
-                self.globals,
-                Configured {
-                    image: &image_environ,
-                    file: container.environ_file.as_ref(),
-                    container: &container.environ,
-                    command: &info.environ,
-                    fixed,
-                },
-            ),
+            environ: self.environ(configured),
             plan: Plan { base, ops },
             chores: chores.into_inner(),
             ids,
@@ -180,6 +174,10 @@ impl Context<'_> {
             fillings: fillings.into_inner(),
             held: self.storage.use_image(&image),
         })
+    }
+
+    fn environ(&self, configured: Configured<'_>) -> environ::Environ {
+        environ::layers(self.caller, &self.project.settings, self.globals, configured)
     }
 
     /// A container in which commands can run.

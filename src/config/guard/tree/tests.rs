@@ -1,3 +1,5 @@
+//! Properties of the rebuilt tree; nothing here is part of the library.
+
 use proptest::prelude::*;
 use quire::{ErrorCollector, Options};
 
