@@ -206,7 +206,6 @@ PY
     contains "$stderr" "is damaged, it is fetched again"
 }
 
-# bats test_tags=young
 @test "hostile layers stay in the root" {
     write_project <<'YAML'
 containers:

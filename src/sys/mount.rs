@@ -7,11 +7,12 @@
 
 mod attributes;
 mod call;
+mod detached;
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::ops::BitOr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -21,6 +22,7 @@ use nix::fcntl::OFlag;
 use super::at;
 use super::path::Root;
 pub use attributes::{mount_id, same_mount, set_flags};
+pub use detached::clone_tree;
 
 /// Flags of one mount; all are restrictions, so that adding them is always allowed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -132,14 +134,6 @@ pub fn restrict_part(at: &Root, path: impl AsRef<Path>, flags: Flags) -> io::Res
     match restricted {
         Err(e) if is_missing(&e) => bind(part.as_fd(), at, path, true, flags),
         tree => call::move_mount(tree?.as_fd(), part.as_fd()),
-    }
-}
-
-/// A private copy of a mounted directory that is attached nowhere; `None` where the kernel cannot (Linux < 5.2).
-pub fn clone_tree(source: BorrowedFd<'_>, recursive: bool) -> io::Result<Option<OwnedFd>> {
-    match call::open_tree(source, recursive) {
-        Err(e) if is_missing(&e) => Ok(None),
-        tree => tree.map(Some),
     }
 }
 

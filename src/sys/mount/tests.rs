@@ -242,3 +242,42 @@ fn removal_spares_what_is_mounted_below() {
         assert!(root.exists("outside/precious"));
     });
 }
+
+/// What is written through the copy lands in the directory, never in what is mounted there, and nobody sees a mount.
+fn copies_without_mounts() {
+    let Some((t, root)) = stage() else { return };
+    tmpfs(&root, "source/below", None, 0o755, None, None).unwrap();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let source = root.open_dir("source").unwrap();
+    let copy = Root::from_fd(clone_tree(source.as_fd()).unwrap().unwrap(), t.0.clone());
+    assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
+    fs::write(t.0.join("source/below/mounted"), "").unwrap();
+    assert!(!copy.exists("below/mounted") && copy.exists("f"));
+    copy.create_new("below/written", 0o644).unwrap();
+    assert!(!t.0.join("source/below/written").exists());
+    umount(&root, "source/below").unwrap();
+    assert!(t.0.join("source/below/written").exists());
+}
+
+#[test]
+fn a_directory_without_what_is_mounted_in_it() {
+    isolated(
+        module_path!(),
+        "a_directory_without_what_is_mounted_in_it",
+        copies_without_mounts,
+    );
+}
+
+#[test]
+fn a_directory_without_what_is_mounted_in_it_by_mount_2() {
+    isolated(
+        module_path!(),
+        "a_directory_without_what_is_mounted_in_it_by_mount_2",
+        || {
+            if nix::unistd::geteuid().is_root() {
+                refuse_young_calls(libc::ENOSYS);
+                copies_without_mounts();
+            }
+        },
+    );
+}

@@ -446,13 +446,13 @@ fn with_suffix(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The directory without what is mounted below it, where the kernel can show it so (Linux 5.2): nothing that is written
-/// through it ends in the project or in a cache.
+/// The directory without what is mounted below it: nothing that is written through it ends in the project or in a cache.
 pub(super) fn without_mounts(dir: &Root) -> io::Result<Root> {
-    match clone_tree(dir.as_fd(), false) {
+    match clone_tree(dir.as_fd()) {
         Ok(Some(fd)) => Ok(Root::from_fd(fd, dir.path().to_owned())),
-        // Mounts that came from outside of our user namespace cannot be taken away (EINVAL).
+        // We may not mount, so we have not mounted anything there either.
         Ok(None) => dir.try_clone(),
+        // Mounts that came from outside of our user namespace cannot be taken away.
         Err(e) if e.raw_os_error() == Some(libc::EINVAL) => dir.try_clone(),
         Err(e) => Err(e),
     }
