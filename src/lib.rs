@@ -2,12 +2,14 @@
 //!
 //! Rooms, from the ground up; a room uses those above it, never those below, and tools never import one
 //! another (see `docs/`): [`sys`] (the kernel), [`config`] (guarded YAML), [`container`]
-//! (a root file system as data and its interpreter), then the tools.
+//! (a root file system as data and its interpreter), `metrics` (shared-memory metric files), then the tools.
 #![deny(unsafe_code)]
 
 #[cfg(feature = "vagga")]
 pub mod config;
 pub mod container;
+#[cfg(any(feature = "lithos", feature = "cantal", feature = "verwalter"))]
+pub mod metrics;
 #[allow(unsafe_code)]
 pub mod sys;
 #[cfg(feature = "test-tools")]

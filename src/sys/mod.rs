@@ -9,6 +9,7 @@ pub mod fs;
 pub mod injection;
 pub mod keyring;
 pub mod loopback;
+pub mod mmap;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;
