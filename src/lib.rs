@@ -8,6 +8,8 @@
 #[cfg(feature = "vagga")]
 pub mod config;
 pub mod container;
+#[cfg(feature = "lithos")]
+pub mod lithos;
 #[cfg(any(feature = "lithos", feature = "cantal", feature = "verwalter"))]
 pub mod metrics;
 #[allow(unsafe_code)]

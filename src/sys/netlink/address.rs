@@ -68,7 +68,21 @@ impl Netlink {
 
     fn about(&mut self, kind: u16, flags: i32, device: &str, address: Address) -> io::Result<Message> {
         let index = self.index(device)?;
-        let mut fixed = [family(address.ip), address.prefix, 0, 0, 0, 0, 0, 0];
+        // An IPv6 address would be unusable for a second while the kernel asks whether somebody else has it.
+        let flags_of_address = match address.ip {
+            IpAddr::V4(_) => 0,
+            IpAddr::V6(_) => libc::IFA_F_NODAD as u8,
+        };
+        let mut fixed = [
+            family(address.ip),
+            address.prefix,
+            flags_of_address,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ];
         fixed[4..8].copy_from_slice(&index.to_ne_bytes());
         let mut m = Message::new(kind, flags as u16, &fixed);
         m.put(IFA_LOCAL, &octets(address.ip))

@@ -147,6 +147,13 @@ impl Netlink {
         self.request(&format!("move device {name} into a network namespace"), m)
     }
 
+    /// Sets the hardware address, six bytes for what looks like Ethernet.
+    pub fn set_hardware_address(&mut self, name: &str, address: &[u8]) -> io::Result<()> {
+        let mut m = named(libc::RTM_SETLINK, name, 0)?;
+        m.put(IFLA_ADDRESS, address);
+        self.request(&format!("set the hardware address of device {name}"), m)
+    }
+
     /// Sets the remark that `ip link` shows; at most 255 bytes are kept.
     pub fn set_alias(&mut self, name: &str, alias: &str) -> io::Result<()> {
         let mut end = alias.len().min(255);
