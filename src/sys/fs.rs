@@ -156,7 +156,7 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
 }
 
 /// An error of the same kind whose text says what was done to which file; of a very long path only the end.
-fn explain(error: io::Error, verb: &str, path: &Path) -> io::Error {
+pub(in crate::sys) fn explain(error: io::Error, verb: &str, path: &Path) -> io::Error {
     const SHOWN: usize = 300;
     let bytes = path.as_os_str().as_bytes();
     let text = match bytes

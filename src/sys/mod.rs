@@ -4,6 +4,7 @@
 
 pub mod at;
 pub mod capability;
+pub mod cgroup;
 pub mod descriptors;
 pub mod fs;
 pub mod injection;

@@ -21,6 +21,7 @@ use nix::fcntl::OFlag;
 
 use super::at;
 use super::path::Root;
+pub(in crate::sys) use attributes::unescape;
 pub use attributes::{mount_id, same_mount, set_flags};
 pub use detached::clone_tree;
 

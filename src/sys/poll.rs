@@ -128,6 +128,23 @@ pub fn wait(fds: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<Vec
             revents: 0,
         })
         .collect();
+    poll(&mut polls, deadline)?;
+    Ok(polls.iter().map(|p| p.revents != 0).collect())
+}
+
+/// Waits until a file of the kernel says that its content has changed since it was last read from the start (POLLPRI:
+/// `cgroup.events`, `memory.events`, `mountinfo`), or the deadline has passed: then `false`.
+pub fn wait_change(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+    let mut polls = [libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLPRI,
+        revents: 0,
+    }];
+    poll(&mut polls, deadline)
+}
+
+/// ppoll(2) until one is ready: `true`, or the deadline has passed.
+fn poll(polls: &mut [libc::pollfd], deadline: Option<Instant>) -> io::Result<bool> {
     loop {
         let timeout = deadline.map(|at| {
             let left = at.saturating_duration_since(Instant::now());
@@ -147,7 +164,7 @@ pub fn wait(fds: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<Vec
             )
         };
         if n >= 0 {
-            return Ok(polls.iter().map(|p| p.revents != 0).collect());
+            return Ok(n > 0);
         }
         let e = io::Error::last_os_error();
         if e.kind() != io::ErrorKind::Interrupted {

@@ -112,6 +112,19 @@ static REAPS: AtomicBool = AtomicBool::new(false);
 ///
 /// Errors: EPERM, ENOSPC, EUSERS (user namespaces forbidden or exhausted), EAGAIN (process limit), ENOMEM.
 pub fn fork(ns: Namespaces) -> io::Result<Fork> {
+    fork_by(ns, || clone_process(ns))
+}
+
+/// [`fork`] with the child in a control group of version 2 (its directory, open) from its first instruction:
+/// `CLONE_INTO_CGROUP` of clone3(2), Linux 5.7. A new cgroup namespace has the group of the *parent* as its root.
+///
+/// Errors: as [`fork`]; ENOSYS where clone3 is refused (fork and move the child instead), EACCES, EBUSY (the group
+/// hands controllers down and can have no processes), EOPNOTSUPP, ENODEV (the group is gone).
+pub fn fork_into(ns: Namespaces, cgroup: BorrowedFd<'_>) -> io::Result<Fork> {
+    fork_by(ns, || clone3(ns, Some(cgroup)))
+}
+
+fn fork_by(ns: Namespaces, clone: impl FnOnce() -> io::Result<Fork>) -> io::Result<Fork> {
     keep_children()?;
     let parent = std::process::id() as i32;
     let watch = if ns.contains(Namespaces::PID) {
@@ -120,7 +133,7 @@ pub fn fork(ns: Namespaces) -> io::Result<Fork> {
         None
     };
     let old = set_mask(u64::MAX)?;
-    let result = clone_process(ns);
+    let result = clone();
     if let Ok(Fork::Child) = result {
         let parent = if watch.is_some() { 0 } else { parent };
         now_child_of(parent, watch);
@@ -147,7 +160,7 @@ fn forget_children() {
 /// Clones by the newest call that works.
 fn clone_process(ns: Namespaces) -> io::Result<Fork> {
     if !NO_CLONE3.load(Ordering::Relaxed) {
-        match clone3(ns) {
+        match clone3(ns, None) {
             // Docker's seccomp profile answers ENOSYS so that callers fall back; a few others answer EPERM,
             // which means "forbidden" from the kernel as well, so that only ENOSYS is taken for a missing call.
             Err(e) if e.raw_os_error() == Some(libc::ENOSYS) => NO_CLONE3.store(true, Ordering::Relaxed),
@@ -157,14 +170,21 @@ fn clone_process(ns: Namespaces) -> io::Result<Fork> {
     clone(ns)
 }
 
+/// `CLONE_INTO_CGROUP`, which libc gives a type too narrow for it.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// clone3(2), kernel 5.3.
-fn clone3(ns: Namespaces) -> io::Result<Fork> {
+fn clone3(ns: Namespaces, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Fork> {
     let mut pidfd: libc::c_int = -1;
     // SAFETY: clone_args is plain data; zero is a valid value of every field.
     let mut args: libc::clone_args = unsafe { mem::zeroed() };
     args.flags = ns.0 | libc::CLONE_PIDFD as u64;
     args.pidfd = ptr::from_mut(&mut pidfd) as u64;
     args.exit_signal = libc::SIGCHLD as u64;
+    if let Some(group) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = group.as_raw_fd() as u64;
+    }
     // SAFETY: args outlives the call and has the size given; no stack or CLONE_VM, so this is a plain fork; the
     // process is single-threaded (documented), hence the child's memory is consistent.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &mut args, mem::size_of::<libc::clone_args>()) };

@@ -143,7 +143,7 @@ fn parse_line(line: &[u8]) -> Option<(u64, u64, &[u8])> {
 }
 
 /// Undoes `\040` and the like.
-fn unescape(text: &[u8]) -> OsString {
+pub(in crate::sys) fn unescape(text: &[u8]) -> OsString {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, tail)) = rest.split_first() {
