@@ -25,3 +25,28 @@ YAML
     contains "$output" 'status 121'
     [ "$(grep -c 'sysctl' <<<"$output")" -ge 2 ]
 }
+
+@test "what networks of children need is tried, too" {
+    cd "$BATS_TEST_TMPDIR"
+    run vagga _doctor
+    for line in 'ok    bridge:' 'ok    veth:' 'ok    nf_tables:' 'ok    nf_tables bridge:' 'gateway:'; do
+        contains "$output" "$line"
+    done
+}
+
+# bats test_tags=root
+@test "network namespaces forbidden: one line with the remedy, and containers work" {
+    run unshare --user --map-root-user sh -c 'echo 0 > /proc/sys/user/max_net_namespaces; vagga _doctor; echo "status $?"'
+    contains "$output" 'warn  networks:'
+    contains "$output" 'sudo sysctl user.max_net_namespaces='
+    contains "$output" 'status 0'
+}
+
+@test "a kernel without packet filters: the doctor says which modules" {
+    [ -x "$(command -v refuse-syscalls)" ] || skip "no refuse-syscalls"
+    run refuse-syscalls --no-netfilter vagga _doctor
+    [ "$status" -eq 0 ]
+    contains "$output" 'warn  nf_tables: making an nf_tables table failed'
+    contains "$output" 'sudo modprobe -a nf_tables nft_chain_nat nft_nat nft_masq'
+    contains "$output" 'CONFIG_NF_TABLES_BRIDGE'
+}

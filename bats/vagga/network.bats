@@ -158,7 +158,7 @@ cluster: !Supervise
 YAML
     sed 's/^/        /'; } > "$BATS_TEST_TMPDIR/commands"
     with_vagga < "$BATS_TEST_TMPDIR/commands"
-    run --separate-stderr timeout 100 vagga cluster
+    run --separate-stderr timeout 100 ${under:-} vagga cluster
     echo "$output" "$stderr"
 }
 
@@ -219,6 +219,20 @@ SH
     run --separate-stderr vagga _network fullmesh
     [ -d /work ] || [ "$status" -eq 126 ]
     contains "$stderr" 'BridgeCommand'
+}
+
+@test "a kernel without packet filters: children talk, and a partition says what is missing" {
+    [ -x "$(command -v refuse-syscalls)" ] || skip "no refuse-syscalls"
+    under="refuse-syscalls --no-netfilter"
+    cluster <<'SH'
+try a b
+vagga _network isolate a; echo "status $?"
+SH
+    [ "$status" -eq 0 ]
+    contains "$output" 'a-b yes'
+    contains "$output" 'status 1'
+    contains "$stderr" 'this kernel lacks nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE), see `vagga _doctor`'
+    nothing_is_left
 }
 
 @test "mounts of a bridge command are fixed although it is root of the network" {

@@ -61,6 +61,12 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
+/// The errno inside of an error of this module.
+pub fn errno(error: &io::Error) -> Option<i32> {
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<Refused>());
+    inner.map_or(error, |refused| &refused.error).raw_os_error()
+}
+
 /// The error of an attempt.
 fn refused(what: &str, error: io::Error, words: String) -> io::Error {
     let kind = match error.raw_os_error() {

@@ -70,6 +70,23 @@ pub fn refuse(syscalls: &[i64], errno: i32) -> io::Result<()> {
     install(&refusing(syscalls, errno)?)
 }
 
+/// From now on sockets of this domain and protocol (socket(2)) cannot be made, as on a kernel without the protocol, in
+/// this process and all its descendants. Errors: as of [`refuse`].
+pub fn refuse_sockets(domain: i32, protocol: i32) -> io::Result<()> {
+    let equals = |argument, value: i32| {
+        SeccompCondition::new(
+            argument,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::Eq,
+            u64::from(value as u32),
+        )
+        .map_err(backend)
+    };
+    let rule = SeccompRule::new(vec![equals(0, domain)?, equals(2, protocol)?]).map_err(backend)?;
+    let rules = BTreeMap::from([(libc::SYS_socket, vec![rule])]);
+    install(&compile(rules, libc::EPROTONOSUPPORT as u32)?)
+}
+
 /// From now on calls that change owners, ids of the process, or make device nodes succeed without any effect.
 ///
 /// For builds in a user namespace with a single id, where dpkg, apt, apk and tar would otherwise stop: every file

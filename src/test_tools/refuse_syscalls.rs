@@ -1,18 +1,20 @@
-//! `refuse-syscalls [--only NAME,NAME…] [--errno N] COMMAND [ARG…]`: runs a command as an old kernel or a strict
-//! outer sandbox would, with young system calls refused.
+//! `refuse-syscalls [--only NAME,NAME…] [--errno N] [--no-netfilter] COMMAND [ARG…]`: runs a command as an old kernel or a strict
+//! outer sandbox would, with young system calls refused; with `--no-netfilter` as a kernel without packet filters, with
+//! nothing else refused.
 
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::sys::seccomp::{refuse, YOUNG_CALLS};
+use crate::sys::seccomp::{refuse, refuse_sockets, YOUNG_CALLS};
 
 /// What to refuse and what to run.
 #[derive(Debug, PartialEq, Eq)]
 struct Request {
     calls: Vec<i64>,
     errno: i32,
+    no_netfilter: bool,
     command: Vec<OsString>,
 }
 
@@ -34,7 +36,11 @@ fn run(request: &Request) -> io::Error {
     let Some((program, args)) = request.command.split_first() else {
         return io::Error::from(io::ErrorKind::InvalidInput);
     };
-    match refuse(&request.calls, request.errno) {
+    let filtered = match request.no_netfilter {
+        true => refuse_sockets(libc::AF_NETLINK, libc::NETLINK_NETFILTER),
+        false => refuse(&request.calls, request.errno),
+    };
+    match filtered {
         Ok(()) => Command::new(program).args(args).exec(),
         Err(e) => e,
     }
@@ -45,6 +51,7 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Request, String> {
     let mut request = Request {
         calls: YOUNG_CALLS.iter().map(|(_, number)| *number).collect(),
         errno: libc::ENOSYS,
+        no_netfilter: false,
         command: Vec::new(),
     };
     while let Some(arg) = args.next_if(|arg| arg.as_encoded_bytes().starts_with(b"--")) {
@@ -52,6 +59,7 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Request, String> {
         match arg.to_str() {
             Some("--only") => request.calls = value().split(',').map(number).collect::<Result<_, _>>()?,
             Some("--errno") => request.errno = value().parse().map_err(|e| format!("--errno: {e}"))?,
+            Some("--no-netfilter") => request.no_netfilter = true,
             Some("--") => break,
             _ => return Err(format!("unknown option {arg:?}")),
         }
@@ -84,6 +92,7 @@ mod tests {
         assert_eq!(r.calls, [libc::SYS_openat2, libc::SYS_clone3]);
         assert_eq!((r.errno, r.command), (1, vec!["ls".into(), "--only".into()]));
         assert_eq!(of(&["ls"]).unwrap().calls.len(), YOUNG_CALLS.len());
+        assert!(of(&["--no-netfilter", "ls"]).unwrap().no_netfilter);
         assert!(of(&[]).is_err() && of(&["--only", "nosuch", "ls"]).is_err() && of(&["--x"]).is_err());
     }
 }

@@ -23,11 +23,24 @@ pub enum Stage {
     Proc,
     /// Mounting an overlay.
     Overlay,
+    /// clone(2) with a new network namespace.
+    Network,
+    /// Making a bridge.
+    Bridge,
+    /// Making a pair of devices.
+    Cable,
+    /// Filtering and translating IPv4 packets with nf_tables.
+    Filter,
+    /// Filtering what crosses a bridge with nf_tables.
+    BridgeFilter,
 }
 
 impl Stage {
     /// All stages that are tried inside the new namespace, in order.
     pub const INSIDE: [Stage; 4] = [Stage::Ids, Stage::Mount, Stage::Proc, Stage::Overlay];
+
+    /// All stages that are tried in a new network, in order.
+    pub const NETWORKS: [Stage; 4] = [Stage::Bridge, Stage::Cable, Stage::Filter, Stage::BridgeFilter];
 
     /// What is tried, for messages.
     pub fn what(self) -> &'static str {
@@ -38,6 +51,11 @@ impl Stage {
             Stage::Mount => "mounting a tmpfs",
             Stage::Proc => "mounting /proc",
             Stage::Overlay => "mounting an overlay",
+            Stage::Network => "creating a network namespace",
+            Stage::Bridge => "making a bridge",
+            Stage::Cable => "making a veth pair",
+            Stage::Filter => "making an nf_tables table",
+            Stage::BridgeFilter => "making an nf_tables table for bridges",
         }
     }
 }
@@ -61,8 +79,31 @@ pub fn remedy(stage: Stage, errno: i32, s: &Surroundings) -> Option<String> {
             "use Linux 5.11 or later, where users may mount overlays; until then files are copied"
                 .to_string(),
         ),
+        (Stage::Network, libc::ENOSPC | libc::EUSERS) => {
+            Some(sysctl("user.max_net_namespaces", ENOUGH_NAMESPACES))
+        }
+        (Stage::Network, libc::EINVAL) => Some("use a kernel with CONFIG_NET_NS=y".to_string()),
+        (Stage::Network, _) => forbidden(s),
+        (Stage::Bridge | Stage::Cable | Stage::Filter | Stage::BridgeFilter, _) => Some(module(stage)),
         _ => None,
     }
+}
+
+/// A part of the kernel that is loaded by itself where it exists.
+fn module(stage: Stage) -> String {
+    let (modules, option) = match stage {
+        Stage::Bridge => ("bridge", "CONFIG_BRIDGE"),
+        Stage::Cable => ("veth", "CONFIG_VETH"),
+        Stage::BridgeFilter => ("nf_tables", "CONFIG_NF_TABLES_BRIDGE"),
+        _ => (
+            "nf_tables nft_chain_nat nft_nat nft_masq",
+            "CONFIG_NF_TABLES, CONFIG_NFT_NAT and CONFIG_NFT_MASQ",
+        ),
+    };
+    format!(
+        "sudo modprobe -a {modules} (no such module: sudo apt install linux-modules-extra-$(uname -r) on Ubuntu, \
+         elsewhere a kernel with {option})"
+    )
 }
 
 /// The sysctl now and after the next start.

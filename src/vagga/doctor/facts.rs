@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{statvfs, FsFlags};
 
+use super::networks::Networks;
 use super::probe::{attempt, attempt_overlay, Trial};
 use crate::vagga::config::range::default_ranges;
 use crate::vagga::failure::Failure;
@@ -88,6 +89,8 @@ pub struct Facts {
     pub ids: Result<(IdMaps, Vec<String>), Failure>,
     /// The experiment; `None` when there are no maps to try.
     pub trial: Option<Trial>,
+    /// What children with networks need.
+    pub networks: Networks,
     /// newuidmap and newgidmap; not looked for when root.
     pub helpers: Helpers,
     /// `fs.inotify.max_user_watches`.
@@ -142,6 +145,7 @@ impl Facts {
         let ids = ids::maps_of(&caller, &default_ranges(), &default_ranges(), &mut warnings);
         let maps = ids.as_ref().ok();
         let trial = maps.map(attempt);
+        let networks = Networks::look(maps);
         let disk = storage.ancestors().find_map(|path| disk(path, maps));
         Facts {
             surroundings: Surroundings::read(),
@@ -149,6 +153,7 @@ impl Facts {
             user: caller.name,
             ids: ids.map(|maps| (maps, warnings)),
             trial,
+            networks,
             helpers: caller.helpers,
             inotify_watches: number("/proc/sys/fs/inotify/max_user_watches"),
             inotify_instances: number("/proc/sys/fs/inotify/max_user_instances"),
@@ -187,7 +192,7 @@ fn disk(path: &Path, maps: Option<&IdMaps>) -> Option<Disk> {
     })
 }
 
-fn program(name: &str) -> Option<PathBuf> {
+pub(super) fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .map(|dir| dir.join(name))
@@ -213,7 +218,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default().trim().to_string()
 }
 
-fn number(path: &str) -> Option<i64> {
+pub(super) fn number(path: &str) -> Option<i64> {
     text(path).parse().ok()
 }
 

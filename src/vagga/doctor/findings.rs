@@ -2,6 +2,7 @@
 
 use super::explain::{self, Stage};
 use super::facts::{Cgroups, Disk, Facts};
+use super::networks;
 use super::probe::Trial;
 use super::{Finding, Level};
 use crate::vagga::ids;
@@ -51,10 +52,18 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         "no bundle found: downloads by https will fail",
         "sudo apt install ca-certificates (or set SSL_CERT_FILE)",
     ));
+    if facts.trial.as_ref().is_some_and(|trial| trial.clone.is_ok()) {
+        out.extend(networks::judge(&facts.networks, &facts.surroundings));
+    }
     out
 }
 
-fn finding(level: Level, check: &'static str, what: impl Into<String>, remedy: Option<String>) -> Finding {
+pub(super) fn finding(
+    level: Level,
+    check: &'static str,
+    what: impl Into<String>,
+    remedy: Option<String>,
+) -> Finding {
     Finding {
         level,
         check,
@@ -310,6 +319,7 @@ mod tests {
                 maps: Ok(()),
                 inside: Stage::INSIDE.map(|stage| (stage, 0)).to_vec(),
             }),
+            networks: networks::Networks::healthy(),
             inotify_watches: Some(1 << 20),
             inotify_instances: Some(128),
             cgroups: Cgroups::V2,
@@ -341,7 +351,7 @@ mod tests {
                 .all(|f| f.level == Level::Ok && f.remedy.is_none()),
             "{findings:#?}"
         );
-        assert_eq!(findings.len(), 15);
+        assert_eq!(findings.len(), 20);
         assert_eq!(line(&healthy(), "kernel"), "ok    kernel: Linux 6.12.1-amd64");
     }
 

@@ -6,6 +6,7 @@
 mod explain;
 mod facts;
 mod findings;
+mod networks;
 mod probe;
 
 use std::fmt;

@@ -9,6 +9,8 @@ use std::path::Path;
 use nix::mount::{mount, MsFlags};
 
 use super::explain::Stage;
+use super::networks;
+use crate::sys::netlink;
 use crate::sys::process::{self, Child, Fork, Namespaces, WaitOptions};
 use crate::vagga::ids::IdMaps;
 
@@ -25,7 +27,13 @@ pub struct Trial {
 
 /// Makes the namespaces of a container with these maps and tries the stages.
 pub fn attempt(maps: &IdMaps) -> Trial {
-    experiment(maps, &std::env::temp_dir(), &Stage::INSIDE)
+    experiment(of_container(), maps, &std::env::temp_dir(), &Stage::INSIDE)
+}
+
+/// Makes a network namespace with these maps and tries what networks of children need.
+pub fn attempt_networks(maps: &IdMaps) -> Trial {
+    let namespaces = Namespaces::USER | Namespaces::NET;
+    experiment(namespaces, maps, &std::env::temp_dir(), &Stage::NETWORKS)
 }
 
 /// Tries an overlay whose layers are in the directory `dir`, that is, on the file system of it: not every one can carry
@@ -37,7 +45,7 @@ pub fn attempt_overlay(maps: &IdMaps, dir: &Path) -> Option<i32> {
         return None;
     }
     fs::create_dir(&dir).ok()?;
-    let trial = experiment(maps, &dir, &[Stage::Ids, Stage::Overlay]);
+    let trial = experiment(of_container(), maps, &dir, &[Stage::Ids, Stage::Overlay]);
     if let Err(e) = crate::vagga::clean::remove_trees(std::slice::from_ref(&dir)) {
         log::warn!("{}", e.message);
     }
@@ -48,25 +56,35 @@ pub fn attempt_overlay(maps: &IdMaps, dir: &Path) -> Option<i32> {
     found.map(|(_, errno)| errno)
 }
 
+/// The namespaces of a container.
+fn of_container() -> Namespaces {
+    Namespaces::USER | Namespaces::MOUNT | Namespaces::PID | Namespaces::IPC
+}
+
 /// Makes the namespaces and goes through `stages` in `dir`.
-fn experiment(maps: &IdMaps, dir: &Path, stages: &[Stage]) -> Trial {
+fn experiment(namespaces: Namespaces, maps: &IdMaps, dir: &Path, stages: &[Stage]) -> Trial {
     let mut trial = Trial {
         clone: Ok(()),
         maps: Ok(()),
         inside: Vec::new(),
     };
-    match try_all(maps, dir, stages, &mut trial) {
+    match try_all(namespaces, maps, dir, stages, &mut trial) {
         Ok(()) => {}
         Err(e) => trial.clone = Err(e.raw_os_error().unwrap_or(libc::EINVAL)),
     }
     trial
 }
 
-fn try_all(maps: &IdMaps, dir: &Path, stages: &[Stage], trial: &mut Trial) -> io::Result<()> {
+fn try_all(
+    namespaces: Namespaces,
+    maps: &IdMaps,
+    dir: &Path,
+    stages: &[Stage],
+    trial: &mut Trial,
+) -> io::Result<()> {
     let (go_read, go_write) = process::pipe()?;
     let (report_read, report_write) = process::pipe()?;
-    let ns = Namespaces::USER | Namespaces::MOUNT | Namespaces::PID | Namespaces::IPC;
-    match process::fork(ns)? {
+    match process::fork(namespaces)? {
         Fork::Child => {
             drop(go_write);
             drop(report_read);
@@ -124,11 +142,12 @@ fn inside(dir: &Path, stages: &[Stage], mut go: File, mut report: File) -> io::R
             Stage::Mount => mount_tmpfs(dir),
             Stage::Proc => mount_proc(dir),
             Stage::Overlay => mount_overlay(dir),
-            Stage::Clone | Stage::Maps => Ok(()),
+            Stage::Bridge | Stage::Cable | Stage::Filter | Stage::BridgeFilter => networks::attempt(stage),
+            Stage::Clone | Stage::Maps | Stage::Network => Ok(()),
         };
         let errno = match &result {
             Ok(()) => 0,
-            Err(e) => e.raw_os_error().unwrap_or(libc::EINVAL),
+            Err(e) => netlink::errno(e).unwrap_or(libc::EINVAL),
         };
         report.write_all(&[index as u8, u8::try_from(errno).unwrap_or(u8::MAX)])?;
         if result.is_err() && matches!(stage, Stage::Ids | Stage::Mount) {

@@ -25,7 +25,7 @@ use crate::vagga::doctor::namespaces_refused;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids;
 
-use super::lookup;
+use super::{install, lookup};
 
 /// The host's end of the cable to the gateway.
 const HOST_DEVICE: &str = "vagga";
@@ -353,7 +353,7 @@ fn guest(from: &Passage) -> io::Result<()> {
     here.set_ipv4_option(GUEST_DEVICE, Ipv4Option::Forwarding, true)?;
     here.set_up(GUEST_DEVICE, true)?;
     here.add_route(&Route::default_via(HOST.into()))?;
-    Netlink::netfilter()?.replace_table(&guest_rules(), false)?;
+    install(&guest_rules())?;
     from.send(b"done", &[])
 }
 
@@ -454,7 +454,7 @@ impl Step {
                 Netlink::route()?.set_ipv4_option(HOST_DEVICE, Ipv4Option::RouteLocalnet, true)
             }
             Step::Keep(pid, kind, path) => keep(*pid, kind, path),
-            Step::Rules(table) => Netlink::netfilter()?.replace_table(table, false),
+            Step::Rules(table) => install(table),
             Step::Release(path) => Ok(umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)?),
             Step::RemoveCable => Netlink::route()?.delete_link(HOST_DEVICE),
             Step::RemoveRules => Netlink::netfilter()?.delete_table(Family::Ip, TABLE),

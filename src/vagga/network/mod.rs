@@ -10,6 +10,34 @@ pub mod partition;
 pub mod setup;
 pub mod topology;
 
+use std::io;
+
+use crate::sys::netlink::nftables::{Family, Table};
+use crate::sys::netlink::Netlink;
+
+/// Puts rules into the current network. Errors say what a kernel without nf_tables lacks.
+fn install(table: &Table) -> io::Result<()> {
+    Netlink::netfilter()
+        .and_then(|mut filter| filter.replace_table(table, false))
+        .map_err(|e| lacking(e, table.family))
+}
+
+/// The error, with what to do when the kernel knows nothing of such rules.
+fn lacking(e: io::Error, family: Family) -> io::Error {
+    let unknown = matches!(e.kind(), io::ErrorKind::Unsupported | io::ErrorKind::NotFound);
+    let missing = match family {
+        Family::Ip => "nf_tables with address translation",
+        Family::Bridge => "nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE)",
+    };
+    match unknown {
+        true => io::Error::new(
+            e.kind(),
+            format!("{e}: this kernel lacks {missing}, see `vagga _doctor`"),
+        ),
+        false => e,
+    }
+}
+
 /// Where bridge commands find what is below.
 pub const VISIBLE: &str = "/tmp/vagga";
 /// The network and host name namespaces of all children, as files: `bridge`, `net.IP`, `uts.IP`.

@@ -14,13 +14,12 @@ use std::path::Path;
 
 use crate::sys::namespace;
 use crate::sys::netlink::nftables::{Chain, Family, Hook, Match, Rule, Table, Verdict};
-use crate::sys::netlink::Netlink;
 use crate::sys::process::Namespaces;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::run::environ::Variables;
 use crate::vagga::run::program::Program;
 
-use super::{NAMESPACES, TABLE};
+use super::{install, NAMESPACES, TABLE};
 
 /// Name of the tables with the cuts.
 const CUTS: &str = "vagga_partition";
@@ -197,10 +196,7 @@ fn tables(partition: &Partition, nodes: &[Node]) -> [Table; 2] {
 }
 
 fn apply(tables: &[Table]) -> io::Result<()> {
-    let mut filter = Netlink::netfilter()?;
-    tables
-        .iter()
-        .try_for_each(|table| filter.replace_table(table, false))
+    tables.iter().try_for_each(install)
 }
 
 /// `run NODE CMD ARG…`: becomes the program, in the node's network and with its host name, and in our file system.

@@ -27,6 +27,7 @@ use crate::vagga::run::place::{method_inside, nested, Place};
 
 use super::gateway::{Opened, GUEST};
 use super::topology::{Topology, Uplink, BRIDGE, BRIDGE_DEVICE, CHILD_DEVICE, PREFIX};
+use super::{install, lacking};
 
 /// Longest wait for a cable to carry packets.
 const CABLE: Duration = Duration::from_secs(2);
@@ -243,13 +244,14 @@ fn connect_gateway(bridge: BorrowedFd<'_>, topology: &Topology) -> io::Result<(U
         verdict: Verdict::Redirect(uplink.bridge_side(), *port),
     });
     let table = table(device, vec![(Hook::Prerouting, rules.collect())]);
-    let mut filter = Netlink::netfilter()?;
-    match filter.replace_table(&table, true) {
+    let mut filter = Netlink::netfilter().map_err(|e| lacking(e, Family::Ip))?;
+    let result = match filter.replace_table(&table, true) {
         Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
-            filter.replace_table(&table, false)?;
+            filter.replace_table(&table, false)
         }
-        result => result?,
-    }
+        result => result,
+    };
+    result.map_err(|e| lacking(e, Family::Ip))?;
     Ok((uplink, filter))
 }
 
@@ -290,7 +292,7 @@ fn connect_uplink(here: &mut Netlink, uplink: Uplink, topology: &Topology) -> io
         (Hook::Prerouting, arriving.collect()),
         (Hook::Postrouting, vec![leaving]),
     ];
-    Netlink::netfilter()?.replace_table(&table("vagga".into(), chains), false)?;
+    install(&table("vagga".into(), chains))?;
     here.wait_running(&device, CABLE).map(drop)
 }
 
