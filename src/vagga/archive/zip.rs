@@ -13,6 +13,7 @@ use ::zip::{DateTime, ZipArchive};
 
 use super::writer::{Meta, Writer};
 use super::{ArchiveError, Summary};
+use crate::sys::calendar::Date;
 
 /// Longest text of a symbolic link, PATH_MAX.
 const LINK_MAX: u64 = 4096;
@@ -161,15 +162,17 @@ fn mtime<R: Read>(entry: &ZipFile<'_, R>) -> Option<i64> {
     }
 }
 
-/// Seconds since the epoch of a time in UTC; days by the civil calendar (Hinnant, "chrono-compatible date algorithms").
+/// Seconds since the epoch of a time in UTC.
 fn seconds(time: &DateTime) -> i64 {
-    let (month, day) = (i64::from(time.month()), i64::from(time.day()));
-    let year = i64::from(time.year()) - i64::from(month <= 2);
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    let of_day = i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second());
-    days * 86_400 + of_day
+    let date = Date {
+        year: time.year().into(),
+        month: time.month(),
+        day: time.day(),
+        hour: time.hour(),
+        minute: time.minute(),
+        second: time.second(),
+    };
+    date.to_seconds()
 }
 
 #[cfg(test)]

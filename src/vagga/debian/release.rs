@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::deb822;
+use crate::sys::calendar::Date;
 
 /// Tolerance for clocks that disagree, in seconds.
 const CLOCK_SKEW: i64 = 24 * 3600;
@@ -141,9 +142,9 @@ impl Release {
 fn parse_date(text: &str) -> Option<i64> {
     let text = text.split_once(',').map_or(text, |(_, rest)| rest);
     let mut words = text.split_whitespace();
-    let day: i64 = words.next()?.parse().ok().filter(|d| (1..=31).contains(d))?;
+    let day: u8 = words.next()?.parse().ok().filter(|d| (1..=31).contains(d))?;
     let name = words.next()?;
-    let month = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(name))? as i64 + 1;
+    let month = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(name))? as u8 + 1;
     let year: i64 = words.next()?.parse().ok().filter(|y| (1970..=9999).contains(y))?;
     let mut clock = words
         .next()?
@@ -154,39 +155,32 @@ fn parse_date(text: &str) -> Option<i64> {
         None | Some("UTC" | "GMT" | "Z" | "+0000") => {}
         Some(_) => return None,
     }
-    Some(days_from_civil(year, month, day) * 86400 + hours * 3600 + minutes * 60 + seconds)
+    let date = Date {
+        year,
+        month,
+        day,
+        hour: 0,
+        minute: 0,
+        second: 0,
+    };
+    Some(date.to_seconds() + hours * 3600 + minutes * 60 + seconds)
 }
 
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// Days since 1970-01-01 of a date of the Gregorian calendar.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
 /// `2026-09-12 07:55 UTC`.
 pub fn show_date(seconds: i64) -> String {
-    let days = seconds.div_euclid(86400) + 719_468;
-    let of_day = seconds.rem_euclid(86400);
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02} UTC",
-        of_day / 3600,
-        of_day % 3600 / 60
-    )
+    let Date {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        ..
+    } = Date::from_seconds(seconds);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
 #[cfg(test)]
