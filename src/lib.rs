@@ -6,6 +6,8 @@
 #![deny(unsafe_code)]
 
 #[cfg(feature = "vagga")]
+pub mod cli;
+#[cfg(feature = "vagga")]
 pub mod config;
 pub mod container;
 #[cfg(feature = "lithos")]

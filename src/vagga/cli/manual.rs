@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::builtins;
-use super::table::{Arity, BuiltIn, Flag, Value, GLOBAL, GLOBAL_POSITIONALS, SUPERVISE};
+use super::table::{Arity, BuiltIn, GLOBAL, GLOBAL_POSITIONALS, SUPERVISE};
+use crate::cli::manual::{definitions, escape, flag, item, positional};
 
 const FRONT: &str = r#".SH NAME
 vagga \- containers for development, without a daemon and without root
@@ -72,14 +73,7 @@ pub fn page() -> String {
     text.push_str(".SH OPTIONS\n");
     item(&mut text, &["-h", "--help"], None, "Show the help and exit");
     GLOBAL.iter().for_each(|f| flag(&mut text, f));
-    for positional in GLOBAL_POSITIONALS {
-        let _ = writeln!(
-            text,
-            ".TP\n.I {}\n{}.",
-            positional.name.to_uppercase(),
-            escape(positional.help)
-        );
-    }
+    GLOBAL_POSITIONALS.iter().for_each(|p| positional(&mut text, p));
     text.push_str(".SH OPTIONS OF SUPERVISED GROUPS\n");
     SUPERVISE.iter().for_each(|f| flag(&mut text, f));
     text.push_str(".SH BUILT-IN COMMANDS\n");
@@ -87,14 +81,6 @@ pub fn page() -> String {
     definitions(&mut text, "EXIT STATUS", EXIT);
     definitions(&mut text, "ENVIRONMENT", ENVIRONMENT);
     text
-}
-
-fn definitions(text: &mut String, title: &str, list: &[(&str, &str)]) {
-    // Writing to a string does not fail.
-    let _ = writeln!(text, ".SH {title}");
-    for (term, meaning) in list {
-        let _ = writeln!(text, ".TP\n.B {}\n{}", escape(term), escape(meaning));
-    }
 }
 
 fn builtin(text: &mut String, b: &BuiltIn) {
@@ -109,32 +95,6 @@ fn builtin(text: &mut String, b: &BuiltIn) {
     }
     let _ = writeln!(text, "\n{}.", escape(&b.describe()));
     b.flags.iter().for_each(|f| flag(text, f));
-}
-
-fn flag(text: &mut String, flag: &Flag) {
-    let value = match flag.value {
-        Value::Flag => None,
-        Value::One(name) => Some(name.to_string()),
-        Value::Many(name) => Some(format!("{name} ...")),
-    };
-    item(text, flag.names, value.as_deref(), flag.help);
-}
-
-fn item(text: &mut String, names: &[&str], value: Option<&str>, help: &str) {
-    let bold: Vec<String> = names.iter().map(|n| format!("\\fB{}\\fR", escape(n))).collect();
-    let value = value
-        .map(|v| format!(" \\fI{}\\fR", escape(v)))
-        .unwrap_or_default();
-    let _ = writeln!(text, ".TP\n{}{value}\n{}.", bold.join(", "), escape(help));
-}
-
-/// Dashes as typed, no accidental requests at the beginning of a line.
-pub fn escape(text: &str) -> String {
-    let text = text.replace('\\', "\\\\").replace('-', "\\-");
-    match text.starts_with(['.', '\'']) {
-        true => format!("\\&{text}"),
-        false => text,
-    }
 }
 
 #[cfg(test)]

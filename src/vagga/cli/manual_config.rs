@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::manual::escape;
+use crate::cli::manual::escape;
 use crate::config::schema::{Default, Key, KeyRule, Kind, PathRule, Structure, Variant};
 use crate::vagga::config::schema::{command, container, step, volume, CONFIG};
 

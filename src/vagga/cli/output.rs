@@ -1,27 +1,17 @@
 //! Printing. A reader that went away is not an error, and nothing here panics.
 
-use std::io::{self, Write};
-
+use crate::cli::output;
 use crate::vagga::failure::{exit, Failure};
 
 /// Prints on stdout; the exit code is 0. Errors: exit 121 when stdout is full or broken, but not when its reader has
 /// closed it.
 pub fn out(text: &str) -> Result<u8, Failure> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
-            exit::LAUNCHER,
-            format!("Can't write to stdout: {e}"),
-        )),
-        _ => Ok(0),
-    }
+    let fail = |e| Failure::new(exit::LAUNCHER, format!("Can't write to stdout: {e}"));
+    output::print(text).map(|()| 0).map_err(fail)
 }
 
 /// Prints on stderr in one write.
-pub fn err(text: &str) {
-    // Nobody can be told that stderr is closed.
-    let _ = io::stderr().lock().write_all(text.as_bytes());
-}
+pub use output::complain as err;
 
 /// Prints a failure: problems of the configuration and usage errors as they are, everything else as `vagga: …`.
 pub fn failure(failure: &Failure) {

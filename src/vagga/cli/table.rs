@@ -1,6 +1,7 @@
 //! The one table of options and built-in commands. Parser, help, listing, completion and manual page are made of it.
 
 use super::builtins;
+pub use crate::cli::{Arity, Value};
 
 /// What an option means; the parser returns these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,79 +65,6 @@ pub enum Key {
     Other,
 }
 
-/// What follows an option.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value {
-    /// Nothing.
-    Flag,
-    /// One word, by its name in the help.
-    One(&'static str),
-    /// All words up to the next option.
-    Many(&'static str),
-}
-
-/// One option.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flag {
-    /// Its meaning.
-    pub key: Key,
-    /// All spellings, as typed.
-    pub names: &'static [&'static str],
-    /// What follows it.
-    pub value: Value,
-    /// May be given several times.
-    pub repeat: bool,
-    /// Text of the help.
-    pub help: &'static str,
-    /// How many of the spellings completion offers for a bare dash; the others follow once a letter is typed.
-    pub offered: usize,
-}
-
-impl Flag {
-    /// An option without value whose spellings are all offered.
-    pub const fn new(key: Key, names: &'static [&'static str], help: &'static str) -> Flag {
-        Flag {
-            key,
-            names,
-            value: Value::Flag,
-            repeat: false,
-            help,
-            offered: names.len(),
-        }
-    }
-
-    /// With a value, repeatable.
-    pub const fn takes(mut self, name: &'static str) -> Flag {
-        self.value = Value::One(name);
-        self.repeat = true;
-        self
-    }
-
-    /// With all following words.
-    pub const fn takes_many(mut self, name: &'static str) -> Flag {
-        self.value = Value::Many(name);
-        self.repeat = true;
-        self
-    }
-
-    /// Only the first `n` spellings are offered for a bare dash.
-    pub const fn offered(mut self, n: usize) -> Flag {
-        self.offered = n;
-        self
-    }
-}
-
-/// How many words a positional argument stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arity {
-    /// Exactly one.
-    Required,
-    /// One or none.
-    Optional,
-    /// All that remain.
-    Rest,
-}
-
 /// What completion offers for a positional argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
@@ -152,18 +80,10 @@ pub enum Offer {
     Words(&'static [&'static str]),
 }
 
-/// One positional argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Positional {
-    /// Name in the help.
-    pub name: &'static str,
-    /// How many words.
-    pub arity: Arity,
-    /// Text of the help.
-    pub help: &'static str,
-    /// What completion offers.
-    pub offer: Offer,
-}
+/// An option of vagga.
+pub type Flag = crate::cli::Flag<Key>;
+/// A positional argument of vagga.
+pub type Positional = crate::cli::Positional<Offer>;
 
 /// What a built-in does, for the dispatcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
