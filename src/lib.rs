@@ -2,12 +2,13 @@
 //!
 //! Rooms, from the ground up; a room uses those above it, never those below, and tools never import one
 //! another (see `docs/`): [`sys`] (the kernel), [`config`] (guarded YAML), [`container`]
-//! (a root file system as data and its interpreter), `metrics` (shared-memory metric files), then the tools.
+//! (a root file system as data and its interpreter), `metrics` (shared-memory metric files), `cli` (command lines),
+//! then the tools.
 #![deny(unsafe_code)]
 
-#[cfg(feature = "vagga")]
+#[cfg(any(feature = "vagga", feature = "lithos"))]
 pub mod cli;
-#[cfg(feature = "vagga")]
+#[cfg(any(feature = "vagga", feature = "lithos"))]
 pub mod config;
 pub mod container;
 #[cfg(feature = "lithos")]
