@@ -1,4 +1,4 @@
-# make · make test · make demo · make bench · make doc · make install · make deb
+# make · make test · make test-vm · make demo · make bench · make doc · make install · make deb
 #
 # The binaries are linked statically, so that one file runs on any Linux of the architecture and inside any
 # container root. They stay at a fixed address: a program that moves itself writes to a hundred pages before it begins,
@@ -11,7 +11,7 @@ STATIC  := RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static"
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all build test-binaries prepare test test-rust test-bats test-network demo bench doc install deb clean
+.PHONY: all build test-binaries prepare test test-rust test-bats test-network test-vm demo bench doc install deb clean
 
 all: build
 
@@ -37,6 +37,14 @@ test-rust:
 
 test-bats: test-binaries
 	@VAGGA_BIN=$(abspath $(OUT)) bats/run --offline
+
+# Real control groups of version 2, and lithos_tree as the first process, in a virtual machine under software emulation.
+# The emulator and the kernel are Debian packages, unpacked into the target folder; nothing is installed.
+VM_FOLDER := $(TARGET)/vm
+test-vm:
+	@vm/packages $(VM_FOLDER)
+	@unit=$$(cargo test --locked --lib --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$$/\1/p') && \
+	    ln -sf "$$(realpath "$$unit")" $(VM_FOLDER)/unit-tests && vm/run $(VM_FOLDER) cgroup $(VM_FOLDER)/unit-tests
 
 demo: NEEDS = demo
 demo: prepare build

@@ -2,6 +2,8 @@
 //! runs the tests. The second version with all controllers is tested in a virtual machine: `make test-vm`.
 
 use std::fs;
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -263,6 +265,8 @@ impl Real {
         match groups {
             Ok(groups) => Some(Real { groups }),
             Err(e) => {
+                let needed = std::env::var_os("ORCHESTRATION_NEEDS_CGROUPS").is_some();
+                assert!(!needed, "{test}: no control groups of our own: {e}");
                 eprintln!("{test}: no control groups of our own here: {e}");
                 None
             }
@@ -417,4 +421,72 @@ fn a_real_group_is_taken_over_with_its_limits_renewed() {
     assert_eq!(value("pids.max"), "max");
     let bytes = ["memory.limit_in_bytes", "memory.max"].map(value).concat();
     assert_eq!(bytes, (1u64 << 30).to_string());
+}
+
+/// What a tree in a unit of systemd with `Delegate=yes` does at its start and at the next one.
+fn tree_in_unit(unit: &Path, name: &str) -> io::Result<bool> {
+    fs::write(unit.join("cgroup.procs"), "0")?;
+    let options = Options {
+        name,
+        controllers: &[],
+        tree: None,
+    };
+    let groups = Cgroups::detect(&options)?;
+    groups.enter()?;
+    let limits = Limits {
+        memory: Some(64 << 20),
+        ..Limits::default()
+    };
+    let scope = groups.create("app/web.0", &limits)?;
+    let again = Cgroups::detect(&options)?;
+    again.enter()?;
+    let found = again
+        .open("app/web.0")?
+        .is_some_and(|found| found.path() == scope.path());
+    let own = layout::memberships(&fs::read_to_string("/proc/self/cgroup")?);
+    let inside = format!("{name}/{SUPERVISOR}");
+    let moved = own
+        .iter()
+        .any(|m| m.controllers.is_empty() && m.path.ends_with(&inside) && m.path != format!("/{inside}"));
+    let made = unit.join(name).join("app:web.0.scope").is_dir();
+    Ok(scope.unset().is_empty() && found && moved && made)
+}
+
+#[test]
+fn a_tree_in_a_real_unit_stays_inside() {
+    let Some(real) = Real::new("unit") else { return };
+    let mounts = layout::mounts(&fs::read("/proc/self/mountinfo").unwrap());
+    let Some(mount) = mounts.iter().find(|mount| mount.version == Version::Two) else {
+        return;
+    };
+    let name = format!("orchestration-in-unit-{}.slice", std::process::id());
+    let unit = mount
+        .point
+        .join(format!("orchestration-{}.service", std::process::id()));
+    fs::create_dir(&unit).unwrap();
+    // What the first process hands down to its units.
+    let given = fs::read_to_string(mount.point.join("cgroup.subtree_control")).unwrap();
+    let Fork::Parent(child) = fork(Namespaces::empty()).unwrap() else {
+        exit_now(match tree_in_unit(&unit, &name) {
+            Ok(true) => 0,
+            Ok(false) => 1,
+            Err(e) => {
+                eprintln!("{e}");
+                2
+            }
+        })
+    };
+    let (_, status) = wait(Some(child.pid), WaitOptions::default()).unwrap().unwrap();
+    let parent = fs::File::open(&mount.point).unwrap();
+    control::remove(parent.as_fd(), unit.file_name().unwrap()).unwrap();
+    let ours = Options {
+        name: &name,
+        controllers: &[],
+        tree: Some(1),
+    };
+    let rest = Real {
+        groups: Cgroups::detect(&ours).unwrap(),
+    };
+    drop((rest, real));
+    assert_eq!(status, Status::Exited(0), "handed down at the top: {given}");
 }
