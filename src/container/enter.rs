@@ -13,6 +13,8 @@ use super::plan::{Base, Op, Owner, Plan, Source};
 use crate::sys::fs::{copy_tree, CopyOptions};
 use crate::sys::mount::{self, Flags};
 use crate::sys::path::Root;
+pub use prepare::Prepared;
+use prepare::SYSFS_FLAGS;
 
 /// Where the new root is mounted until it becomes `/`: a directory that every host has, that no plan binds as a
 /// whole, and below which nothing is needed once all sources are open.
@@ -50,8 +52,11 @@ impl fmt::Display for OpError {
 impl std::error::Error for OpError {}
 
 /// What an operation takes from the host, opened before anything is mounted.
+#[derive(Debug)]
 enum Input {
     Nothing,
+    /// A mount that is attached nowhere.
+    Tree(OwnedFd),
     /// A path to bind or a root to copy from.
     Path(OwnedFd),
     /// Lower directories, upper, work.
@@ -83,7 +88,11 @@ impl Plan {
             inputs.push(open_input(op).map_err(|e| op_error(op, e))?);
         }
         let root = attach_base(&self.base).map_err(|e| self.base_error(e))?;
-        let mut builder = Builder { root, near: None };
+        let mut builder = Builder {
+            root,
+            near: None,
+            strict: false,
+        };
         for (op, input) in self.ops.iter().zip(&inputs) {
             builder.run(op, input).map_err(|e| op_error(op, e))?;
         }
@@ -145,7 +154,7 @@ fn open_input(op: &Op) -> Result<Input, Failed> {
             source: Source::Root(_),
             ..
         } => Input::Nothing,
-        Op::Bind { source, .. } => Input::Path(open_source(source)?),
+        Op::Bind { source, .. } | Op::Volume { source, .. } => Input::Path(open_source(source)?),
         Op::Snapshot {
             from: Some(source), ..
         } => Input::Path(open_source(source)?),
@@ -203,12 +212,17 @@ struct Builder {
     root: Root,
     /// The directory in which the last entry was made: `/dev` has many.
     near: Option<(PathBuf, Root)>,
+    /// The image is hostile and the host must not be seen, see [`Prepared`].
+    strict: bool,
 }
 
 impl Builder {
     fn run(&mut self, op: &Op, input: &Input) -> Result<(), Failed> {
         match op {
             Op::Bind { .. }
+            | Op::Volume { .. }
+            | Op::Sysfs { .. }
+            | Op::Mask { .. }
             | Op::Tmpfs { .. }
             | Op::Proc { .. }
             | Op::Devpts { .. }
@@ -232,7 +246,19 @@ impl Builder {
 
     fn mount(&self, op: &Op, input: &Input) -> io::Result<()> {
         let root = &self.root;
+        if self.strict {
+            self.examine(op)?;
+        }
         match op {
+            Op::Volume { target, flags, .. } => match input {
+                Input::Path(fd) => mount::bind(fd.as_fd(), root, target, true, *flags),
+                _ => self.attach(input, target),
+            },
+            Op::Sysfs { target, .. } => match input {
+                Input::Tree(_) => self.attach(input, target),
+                _ => mount::filesystem("sysfs", root, target, SYSFS_FLAGS, "".as_ref()),
+            },
+            Op::Mask { target } => self.mask(target, input),
             Op::Bind {
                 source,
                 target,
@@ -290,7 +316,7 @@ impl Builder {
         match mount::proc(&self.root, target) {
             // The procfs we see has parts hidden (we are in a container ourselves), and the kernel does not let
             // us uncover them. The outer one shows more processes, but serves.
-            Err(e) if e.raw_os_error() == Some(libc::EPERM) => {
+            Err(e) if e.raw_os_error() == Some(libc::EPERM) && !self.strict => {
                 log::info!("a procfs of its own is forbidden here, using the outer one");
                 let outer = open_host(Path::new("/proc")).map_err(|(_, e, _)| e)?;
                 mount::bind(outer.as_fd(), &self.root, target, true, Flags::empty())?;
@@ -414,5 +440,6 @@ pub fn host_has(path: &Path) -> bool {
     fs::metadata(path).is_ok()
 }
 
+mod prepare;
 #[cfg(test)]
 mod tests;

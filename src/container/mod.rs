@@ -8,5 +8,5 @@ pub mod dev;
 pub mod enter;
 pub mod plan;
 
-pub use enter::OpError;
+pub use enter::{OpError, Prepared};
 pub use plan::{Base, Op, Plan, Source};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::sys::mount::Flags;
+
 /// A new root: what lies at the bottom and what is done to it, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -76,6 +78,27 @@ pub enum Op {
         write: bool,
         /// An empty file is made at a missing target.
         create: bool,
+    },
+    /// Bind a directory or a file, with everything mounted below it, under restrictions that hold for all of it.
+    Volume {
+        /// What.
+        source: Source,
+        /// Where; must exist.
+        target: PathBuf,
+        /// Restrictions.
+        flags: Flags,
+    },
+    /// A read-only sysfs.
+    Sysfs {
+        /// Where.
+        target: PathBuf,
+        /// Of the network namespace of the process that enters, rather than of the one that prepares.
+        own_network: bool,
+    },
+    /// Nothing in a directory can be seen, nothing in a file read, whoever asks; what is missing is fine.
+    Mask {
+        /// What.
+        target: PathBuf,
     },
     /// A fresh tmpfs.
     Tmpfs {
@@ -166,6 +189,9 @@ impl Op {
     pub fn target(&self) -> &Path {
         match self {
             Op::Bind { target, .. }
+            | Op::Volume { target, .. }
+            | Op::Sysfs { target, .. }
+            | Op::Mask { target }
             | Op::Tmpfs { target, .. }
             | Op::Proc { target, .. }
             | Op::Devpts { target }
@@ -247,6 +273,9 @@ impl fmt::Display for Op {
         let at = self.target().display();
         match self {
             Op::Bind { source, write, .. } => write!(f, "bind {source} {at} {}", access(*write)),
+            Op::Volume { source, flags, .. } => write!(f, "bind {source} {at} {flags}"),
+            Op::Sysfs { .. } => write!(f, "sysfs {at} ro"),
+            Op::Mask { .. } => write!(f, "mask {at}"),
             Op::Tmpfs {
                 size, mode, owner, ..
             } => {

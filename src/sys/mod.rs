@@ -10,6 +10,7 @@ pub mod descriptors;
 pub mod fs;
 pub mod injection;
 pub mod keyring;
+pub mod listen;
 pub mod loopback;
 pub mod mmap;
 pub mod mount;

@@ -10,6 +10,7 @@ mod call;
 mod detached;
 
 use std::ffi::{CString, OsStr, OsString};
+use std::fmt;
 use std::io;
 use std::ops::BitOr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,7 +24,7 @@ use super::at;
 use super::path::Root;
 pub(in crate::sys) use attributes::unescape;
 pub use attributes::{mount_id, same_mount, set_flags};
-pub use detached::clone_tree;
+pub use detached::{attach, clone_tree, detach, detached_filesystem};
 
 /// Flags of one mount; all are restrictions, so that adding them is always allowed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,6 +45,11 @@ impl Flags {
         Flags(0)
     }
 
+    /// Both together.
+    pub const fn and(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
     /// True when there is none.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -59,6 +65,23 @@ impl BitOr for Flags {
     type Output = Flags;
     fn bitor(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
+    }
+}
+
+/// As `mount -o` has them: `ro,nosuid,nodev`, `rw` without any.
+impl fmt::Display for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 & libc::MS_RDONLY != 0 { "ro" } else { "rw" })?;
+        for (bit, name) in [
+            (libc::MS_NOSUID, ",nosuid"),
+            (libc::MS_NODEV, ",nodev"),
+            (libc::MS_NOEXEC, ",noexec"),
+        ] {
+            if self.0 & bit != 0 {
+                f.write_str(name)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -31,6 +31,15 @@ impl Passage {
         Ok((Passage(a), Passage(b)))
     }
 
+    /// Takes over an end that was inherited by number. It then never waits: a full channel is EAGAIN.
+    pub fn inherited(fd: OwnedFd) -> io::Result<Passage> {
+        let flags = nix::fcntl::OFlag::O_NONBLOCK;
+        nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFL(flags))?;
+        let flags = nix::fcntl::FdFlag::FD_CLOEXEC;
+        nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFD(flags))?;
+        Ok(Passage(fd))
+    }
+
     /// Sends a text of 1 to 4096 bytes and up to 16 descriptors. Errors: InvalidInput beyond that, EPIPE when the other
     /// end is gone (SIGPIPE must be ignored, as Rust does).
     pub fn send(&self, text: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {

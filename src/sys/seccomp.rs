@@ -3,6 +3,8 @@
 //! Filters are inherited by all descendants and cannot be taken back. Programs of another architecture (32-bit
 //! programs on a 64-bit kernel) are not filtered.
 
+mod allow;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::ptr;
@@ -13,6 +15,7 @@ use seccompiler::{
 };
 
 use super::process::check;
+pub use allow::{allow_only, Exception};
 
 /// `SECCOMP_SET_MODE_FILTER` of `linux/seccomp.h`.
 const SET_MODE_FILTER: u32 = 1;

@@ -208,3 +208,89 @@ fn linked_file() {
 fn missing_file_behind_a_link_is_made() {
     isolated(module_path!(), "missing_file_behind_a_link_is_made", linked_file);
 }
+
+/// An image with a link in place of `/sys`, a volume that a link leads into procfs, and one that is fine.
+fn prepared() {
+    let Some(dir) = stage() else { return };
+    let root = dir.join("root");
+    symlink("/tmp", root.join("sys")).unwrap();
+    symlink("/proc/sys", root.join("into-proc")).unwrap();
+    let volume = |target: &str, flags| Op::Volume {
+        source: Source::Host(dir.join("host/d")),
+        target: target.into(),
+        flags,
+    };
+    let proc = Op::Proc {
+        target: "/proc".into(),
+        guard: true,
+    };
+    let sysfs = Op::Sysfs {
+        target: "/sys".into(),
+        own_network: false,
+    };
+    let mask = |target: &str| Op::Mask {
+        target: target.into(),
+    };
+    let good = plan(
+        &dir,
+        vec![
+            proc.clone(),
+            mask("/proc/kcore"),
+            mask("/proc/irq"),
+            mask("/proc/nosuch"),
+            volume("/mnt", Flags::READ_ONLY | Flags::NOEXEC),
+        ],
+    );
+    let bad = [
+        plan(&dir, vec![sysfs]),
+        plan(&dir, vec![proc, volume("/into-proc", Flags::empty())]),
+    ];
+    let Ok(good) = good.prepare() else { return };
+    let bad: Vec<_> = bad.iter().map(|plan| plan.prepare().unwrap()).collect();
+    for plan in bad {
+        in_user_namespace(|| plan.enter().unwrap_err().error.kind() == io::ErrorKind::InvalidInput);
+    }
+    in_user_namespace(|| {
+        good.enter().unwrap();
+        fs::read("/proc/kcore").unwrap().is_empty()
+            && fs::read_dir("/proc/irq").map_or(true, |dir| dir.count() == 0)
+            && errno(fs::write("/mnt/f", "")) == Some(libc::EROFS)
+            && fs::read("/mnt/f").unwrap() == b"x"
+            && errno(fs::write("/work/x", "")) == Some(libc::EROFS)
+    });
+}
+
+/// Runs `test` as the first process of a container that has no rights outside.
+fn in_user_namespace(test: impl FnOnce() -> bool) {
+    use crate::sys::namespace::{write_maps, IdMap, MapMethod};
+    use crate::sys::process::{exit_now, fork, pipe, wait, Fork, Namespaces, WaitOptions};
+    let (go, release) = pipe().unwrap();
+    let ns = Namespaces::USER | Namespaces::MOUNT | Namespaces::PID;
+    match fork(ns).unwrap() {
+        Fork::Child => {
+            drop(release);
+            let _ = io::Read::read(&mut fs::File::from(go), &mut [0]);
+            exit_now(if test() { 0 } else { 1 })
+        }
+        Fork::Parent(child) => {
+            let map = IdMap::parse("0 100000 1000").unwrap();
+            write_maps(child.pid, &map, &map, &MapMethod::Direct).unwrap();
+            drop(release);
+            let (_, status) = wait(Some(child.pid), WaitOptions::default()).unwrap().unwrap();
+            assert_eq!(status.exit_code(), 0);
+        }
+    }
+}
+
+#[test]
+fn prepared_plan_is_entered_without_rights_on_the_host() {
+    isolated(
+        module_path!(),
+        "prepared_plan_is_entered_without_rights_on_the_host",
+        || {
+            if nix::unistd::geteuid().is_root() {
+                prepared();
+            }
+        },
+    );
+}

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use super::{call, is_missing, make_private};
+use super::{call, is_missing, make_private, Flags};
 use crate::sys::namespace::unshare;
 use crate::sys::passing::Passage;
 use crate::sys::path::Root;
@@ -25,6 +25,30 @@ pub fn clone_tree(source: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
         Err(e) if is_missing(&e) => by_child(source),
         tree => tree.map(Some),
     }
+}
+
+/// A private copy of what `source` is open on with everything mounted below it, `flags` on all of it: what it shows and
+/// forbids is settled before anybody attaches it ([`attach`]), also in a namespace with fewer rights.
+///
+/// Errors: EPERM without CAP_SYS_ADMIN, ENOSYS before Linux 5.12.
+pub fn detach(source: BorrowedFd<'_>, flags: Flags) -> io::Result<OwnedFd> {
+    let tree = call::open_tree(source, true)?;
+    if !flags.is_empty() {
+        call::mount_setattr(tree.as_fd(), true, flags)?;
+    }
+    Ok(tree)
+}
+
+/// A new file system of type `kind` that is attached nowhere yet; `options` as `mount -o` has them.
+///
+/// Errors: EPERM without CAP_SYS_ADMIN, ENOSYS before Linux 5.2.
+pub fn detached_filesystem(kind: &str, flags: Flags, options: &OsStr) -> io::Result<OwnedFd> {
+    call::new_filesystem(kind, flags, options)
+}
+
+/// Attaches a detached mount over what `target` is open on.
+pub fn attach(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+    call::move_mount(tree, target)
 }
 
 /// A child in a mount namespace of its own binds the directory, opens it and hands us the descriptor. The mount lives as
