@@ -1,6 +1,6 @@
 //! Processes: fork into namespaces, exec, wait, signals, ids, the death of the parent.
 //!
-//! The toolkit is single-threaded, so that a forked child may run ordinary Rust (allocate, open files) until it
+//! The toolkit is single-threaded whenever it forks, so that a forked child may run ordinary Rust (allocate, open files) until it
 //! calls [`exec`] or [`exit_now`]. Programs started for other purposes may still use `std::process::Command`.
 
 use std::ffi::{CString, OsStr, OsString};

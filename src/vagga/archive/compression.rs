@@ -7,6 +7,8 @@ use flate2::bufread::GzDecoder;
 use liblzma::read::XzDecoder;
 use liblzma::stream::{Stream, CONCATENATED};
 
+use super::ahead::Ahead;
+
 /// Bytes read from the compressed file at once.
 const BUFFER: usize = 128 * 1024;
 /// Most memory that an xz stream may ask for: enough for `xz -9` (65 MiB), not for a hostile dictionary.
@@ -20,26 +22,49 @@ type Input<R> = Chain<Cursor<Vec<u8>>, BufReader<R>>;
 /// members are read to the end, anything else is passed on as it is.
 ///
 /// Errors: those of reading the first bytes, or of starting a decoder.
-pub fn decompress<R: Read + 'static>(file: R) -> io::Result<Box<dyn Read>> {
+pub fn decompress<R: Read + Send + 'static>(file: R) -> io::Result<Box<dyn Read>> {
+    Ok(match decoder(file)? {
+        Decoder::Plain(input) => Box::new(input),
+        Decoder::Of(stream) => stream,
+    })
+}
+
+/// [`decompress`] by a thread that is a little ahead of the reader, for large archives. Nothing may fork before the
+/// stream is dropped.
+pub fn decompress_ahead<R: Read + Send + 'static>(file: R) -> io::Result<Box<dyn Read>> {
+    Ok(match decoder(file)? {
+        Decoder::Plain(input) => Box::new(input),
+        Decoder::Of(stream) => Box::new(Ahead::new(stream)?),
+    })
+}
+
+/// What the first bytes ask for.
+enum Decoder<R> {
+    /// Nothing to decode.
+    Plain(Input<R>),
+    Of(Box<dyn Read + Send>),
+}
+
+fn decoder<R: Read + Send + 'static>(file: R) -> io::Result<Decoder<R>> {
     let mut reader = BufReader::with_capacity(BUFFER, file);
     let mut magic = Vec::with_capacity(6);
     (&mut reader).take(6).read_to_end(&mut magic)?;
     let kind = magic.clone();
     let input: Input<R> = Cursor::new(magic).chain(reader);
-    Ok(match kind.as_slice() {
+    Ok(Decoder::Of(match kind.as_slice() {
         [0x1f, 0x8b, ..] => Box::new(Gzip::new(input)),
         [0x42, 0x5a, 0x68, ..] => Box::new(MultiBzDecoder::new(input)),
         [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] => Box::new(XzDecoder::new_stream(input, xz()?)),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd(input)?),
-        _ => Box::new(input),
-    })
+        _ => return Ok(Decoder::Plain(input)),
+    }))
 }
 
 fn xz() -> io::Result<Stream> {
     Ok(Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?)
 }
 
-fn zstd<R: Read>(input: R) -> io::Result<impl Read> {
+fn zstd<R: Read + Send + 'static>(input: R) -> io::Result<impl Read + Send> {
     let mut decoder = zstd::stream::read::Decoder::new(input)?;
     decoder.window_log_max(ZSTD_WINDOW)?;
     Ok(decoder)

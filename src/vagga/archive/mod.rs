@@ -3,6 +3,7 @@
 //! Nothing an archive says can write outside of the directory it is unpacked to: names with `..` are refused, absolute
 //! names and links are taken relative to that directory, and links planted by earlier entries are resolved inside it.
 
+mod ahead;
 mod clerk;
 mod compression;
 mod content;
@@ -17,7 +18,7 @@ mod writer;
 mod zip;
 
 pub use clerk::{Clerk, What};
-pub use compression::decompress;
+pub use compression::{decompress, decompress_ahead};
 pub use guard::Guard;
 pub use options::{Options, Owners, Package};
 pub use tar::{unpack_tar, unpack_tar_with};

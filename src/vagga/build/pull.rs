@@ -15,7 +15,7 @@ use super::progress::Progress;
 use super::{sandbox, settle};
 use crate::sys::path::Root;
 use crate::sys::process::Status;
-use crate::vagga::archive::{decompress, unpack_tar, Options, Owners, Writer};
+use crate::vagga::archive::{decompress_ahead, unpack_tar, Options, Owners, Writer};
 use crate::vagga::config::settings::Unsigned;
 use crate::vagga::config::{Container, Settings};
 use crate::vagga::failure::Failure;
@@ -158,9 +158,8 @@ impl Job<'_> {
             top: true,
             ..Options::default()
         };
-        let archive = decompress(archive).at("read", "the archive")?;
         Writer::new(&root, Path::new("/"), &options)
-            .and_then(|writer| unpack_tar(archive, writer))
+            .and_then(|writer| unpack_tar(decompress_ahead(archive)?, writer))
             .map_err(|e| StepError::new(e.to_string()))?;
         for name in ["image.part", "image.asc"] {
             crate::sys::fs::remove_tree(&self.dir.join(name)).at("remove", name)?;

@@ -8,7 +8,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Digest, Image, Layer, OciError};
 use crate::sys::path::Root;
-use crate::vagga::archive::{decompress, unpack_tar, ArchiveError, Options, Owners, Whiteouts, Writer};
+use crate::vagga::archive::{
+    decompress, decompress_ahead, unpack_tar, ArchiveError, Options, Owners, Whiteouts, Writer,
+};
 
 /// What came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,11 +52,11 @@ fn unpack_layer(
         layer: true,
         ..Options::default()
     };
+    let writer = Writer::new(root, Path::new("/"), &options).map_err(|e| about(n, &e))?;
     let mut plain = Hashing {
-        inner: decompress(open(layer)?)?,
+        inner: decompress_ahead(open(layer)?)?,
         hash: Sha256::new(),
     };
-    let writer = Writer::new(root, Path::new("/"), &options).map_err(|e| about(n, &e))?;
     let summary = unpack_tar(&mut plain, writer).map_err(|e| about(n, &e))?;
     let actual = Digest::from_hash(plain.hash);
     layer.diff_id.check(&actual, &format!("layer {}", n + 1))?;

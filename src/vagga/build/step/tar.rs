@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::sys::path::Root;
-use crate::vagga::archive::{decompress, unpack_tar, ArchiveError, Options, Summary, Writer};
+use crate::vagga::archive::{decompress_ahead, unpack_tar, ArchiveError, Options, Summary, Writer};
 use crate::vagga::build::builder::Builder;
 use crate::vagga::build::error::{IoContext, StepError};
 use crate::vagga::config::step::Tar;
@@ -29,7 +29,7 @@ pub fn unpack(b: &mut Builder, source: &Path, path: &Path, options: &Options) ->
     let file = File::open(source).at("open", source)?;
     let run = || -> Result<Summary, ArchiveError> {
         let writer = Writer::new(&b.root, path, options)?;
-        unpack_tar(decompress(file)?, writer)
+        unpack_tar(decompress_ahead(file)?, writer)
     };
     let summary = run().map_err(|e| failed(&e))?;
     report_devices(b, summary.devices);
@@ -40,7 +40,10 @@ pub fn unpack(b: &mut Builder, source: &Path, path: &Path, options: &Options) ->
 pub fn unpack_beside(dir: &Root, source: &Path) -> Result<(), StepError> {
     let file = File::open(source).at("open", source)?;
     let options = Options::default();
-    let run = || unpack_tar(decompress(file)?, Writer::new(dir, Path::new("/"), &options)?);
+    let run = || {
+        let writer = Writer::new(dir, Path::new("/"), &options)?;
+        unpack_tar(decompress_ahead(file)?, writer)
+    };
     run().map_err(|e| failed(&e)).map(|_| ())
 }
 
