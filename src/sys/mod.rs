@@ -12,6 +12,7 @@ pub mod injection;
 pub mod keyring;
 pub mod listen;
 pub mod loopback;
+pub mod machine;
 pub mod mmap;
 pub mod mount;
 pub mod namespace;

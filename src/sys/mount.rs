@@ -299,6 +299,14 @@ pub fn umount(at: &Root, path: impl AsRef<Path>) -> io::Result<()> {
     call::umount(&at::handle(target.as_fd()))
 }
 
+/// Makes the file system mounted at `path` inside `at` read-only wherever it is mounted, so that its disk is complete.
+/// Errors: EBUSY (a file is open for writing).
+pub fn seal(at: &Root, path: impl AsRef<Path>) -> io::Result<()> {
+    let target = at.open_with(path, OFlag::O_PATH, 0)?;
+    let flags = libc::MS_REMOUNT | libc::MS_RDONLY;
+    call::mount(None, &at::handle(target.as_fd()), None, flags, None)
+}
+
 /// Makes the mounted directory `new` the root of the process and drops the old one with all its mounts; the current
 /// directory becomes `/`. `new` must be the top of a mount (a bind will do) of our namespace.
 pub fn pivot_root(new: BorrowedFd<'_>) -> io::Result<()> {
