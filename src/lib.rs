@@ -8,7 +8,12 @@
 
 #[cfg(any(feature = "vagga", feature = "lithos"))]
 pub mod cli;
-#[cfg(any(feature = "vagga", feature = "lithos"))]
+#[cfg(any(
+    feature = "vagga",
+    feature = "lithos",
+    feature = "cantal",
+    feature = "verwalter"
+))]
 pub mod config;
 pub mod container;
 #[cfg(feature = "lithos")]

@@ -1,6 +1,7 @@
 //! Walks a tree beside a table of keys: reports what does not fit, fills in defaults, gives values their types.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use quire::ast::{Ast, NullKind, ScalarKind, Tag};
 use quire::Pos;
@@ -61,6 +62,7 @@ impl<'a> Checker<'a> {
             Kind::Structure(structure) => self.structure(ast, structure),
             Kind::Tagged { variants, default } => self.tagged(ast, variants, *default),
             Kind::Nothing => self.nothing(ast),
+            Kind::Anything => Value::Null,
             Kind::ShellOrCommand => self.shell_or_command(ast),
             scalar => match ast {
                 Ast::Scalar(pos, _, _, text) => self.scalar(text, &pos, scalar),
@@ -113,6 +115,21 @@ impl<'a> Checker<'a> {
                 _ => self.undecodable(pos, format!("bad boolean {text:?}, write true or false")),
             },
             Kind::Number { min, max } => self.number(&text, pos, *min, *max),
+            Kind::Integer { min, max } => {
+                match text.trim_end().ends_with(['T', 't']) || text.trim_end().ends_with("Ti") {
+                    true => self.invalid(
+                        pos,
+                        format!("number error: {text:?} has an unknown unit, use up to G or Gi"),
+                    ),
+                    false => self.number(&text, pos, *min, *max),
+                }
+            }
+            Kind::IpAddress if text.parse::<IpAddr>().is_err() => {
+                self.invalid(pos, format!("{text:?} is not an IP address"))
+            }
+            Kind::IpNetwork if !is_network(&text) => {
+                self.invalid(pos, format!("{text:?} is not a network like 10.0.0.0/8"))
+            }
             Kind::Digits => match text.parse::<u64>() {
                 Ok(number) if text.bytes().all(|b| b.is_ascii_digit()) => Value::Natural(number),
                 _ => self.invalid(
@@ -408,6 +425,18 @@ fn path_fault(text: &str, rule: PathRule) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// An address, alone or with the length of a prefix.
+fn is_network(text: &str) -> bool {
+    let (ip, prefix) = text.split_once('/').map_or((text, None), |(ip, p)| (ip, Some(p)));
+    let longest = match ip.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    prefix
+        .is_none_or(|p| p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u8>().is_ok_and(|p| p <= longest))
 }
 
 /// `N` or `N-M` as half-open range.

@@ -42,7 +42,9 @@ impl Writer {
         match kind {
             Kind::Text => json!({ "type": SCALAR }),
             Kind::Bool => json!({ "enum": [true, false, "true", "false"] }),
-            Kind::Number { min, max } => number(*min, *max),
+            Kind::Number { min, max } | Kind::Integer { min, max } => number(*min, *max),
+            Kind::IpAddress | Kind::IpNetwork => json!({ "type": "string" }),
+            Kind::Anything => json!({}),
             Kind::Digits => one_of(&[json!({"type": "integer", "minimum": 0}), text("^[0-9]+$")]),
             Kind::Duration { .. } => one_of(&[
                 json!({"type": "integer", "minimum": 0}),

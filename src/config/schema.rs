@@ -39,8 +39,21 @@ pub enum Kind {
         /// Largest value.
         max: i64,
     },
+    /// The same without the units of 10¹² and 2⁴⁰.
+    Integer {
+        /// Smallest value.
+        min: i64,
+        /// Largest value.
+        max: i64,
+    },
     /// Decimal digits only.
     Digits,
+    /// An IPv4 or IPv6 address.
+    IpAddress,
+    /// An address and the length of a prefix, `10.0.0.0/8`; an address alone is a network of one host.
+    IpNetwork,
+    /// Anything, which is not looked at and read as null.
+    Anything,
     /// A duration within these limits, see [`super::duration`]; a bare number means seconds. Read as
     /// milliseconds.
     Duration {

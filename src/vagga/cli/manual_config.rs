@@ -127,7 +127,10 @@ fn summary(kind: &Kind) -> String {
     match kind {
         Kind::Text => "text".into(),
         Kind::Bool => "true or false".into(),
-        Kind::Number { .. } | Kind::Digits => "number".into(),
+        Kind::Number { .. } | Kind::Integer { .. } | Kind::Digits => "number".into(),
+        Kind::IpAddress => "IP address".into(),
+        Kind::IpNetwork => "IP address with prefix".into(),
+        Kind::Anything => "anything".into(),
         Kind::Duration { .. } => "duration".into(),
         Kind::Path(PathRule::Absolute) => "absolute path".into(),
         Kind::Path(PathRule::Relative) => "relative path".into(),

@@ -77,7 +77,8 @@ mod tests {
         match kind {
             Kind::Text | Kind::ShellOrCommand => "text".into(),
             Kind::Bool => "true".into(),
-            Kind::Number { max, .. } => max.to_string(),
+            Kind::Number { max, .. } | Kind::Integer { max, .. } => max.to_string(),
+            Kind::IpAddress | Kind::IpNetwork => "10.0.0.1".into(),
             Kind::Digits => u64::MAX.to_string(),
             Kind::Duration { max, .. } => format!("{max}ms"),
             Kind::Path(PathRule::Relative) => "a/b".into(),
@@ -97,7 +98,7 @@ mod tests {
                 format!("{{{}}}", keys.map(entry).collect::<Vec<_>>().join(", "))
             }
             Kind::Tagged { variants, .. } => variants.first().map(|v| tagged(v, full)).unwrap_or_default(),
-            Kind::Nothing => "~".into(),
+            Kind::Nothing | Kind::Anything => "~".into(),
         }
     }
 

@@ -1,0 +1,50 @@
+//! The four levels of configuration: master, sandbox, processes, container. Types, tables of keys, and reading.
+//!
+//! Operators write [`Master`] and [`Sandbox`] on the host, an orchestrator writes [`Processes`] there, developers write
+//! [`Container`] into the image. What is here knows one file at a time; rules between files are in `policy`.
+
+pub mod container;
+pub mod ids;
+pub mod master;
+pub mod network;
+pub mod processes;
+pub mod sandbox;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use crate::config::{Document, Kind, Problems};
+
+pub use container::{Container, Role, TcpPort, VariableType, Volume};
+pub use ids::{is_within, IdMap, IdRange};
+pub use master::Master;
+pub use network::{BridgedNetwork, IpNetwork};
+pub use processes::{ProcessEntry, ProcessKind, Processes};
+pub use sandbox::Sandbox;
+
+/// Reads one of the files from the host. An empty file is an empty mapping.
+///
+/// Errors: all problems of the file, each with its place.
+pub fn read<T: Level>(path: &Path) -> Result<T, Problems> {
+    match std::fs::read(path) {
+        Ok(bytes) => parse(&path.display().to_string(), &bytes),
+        // The loader words the error as it does for every file.
+        Err(_) => Document::read(path).decode(&T::KIND),
+    }
+}
+
+/// The same for bytes that were read elsewhere, as a container file from its image; `name` stands for the file in
+/// messages. Nothing is included from other files.
+pub fn parse<T: Level>(name: &str, bytes: &[u8]) -> Result<T, Problems> {
+    Document::parse_bytes(name, bytes).decode(&T::KIND)
+}
+
+/// A kind of file.
+pub trait Level: DeserializeOwned {
+    /// Its table of keys.
+    const KIND: Kind;
+}
