@@ -50,6 +50,19 @@ PY
     ! pgrep -f 'sleep 454[5]'
 }
 
+@test "no signal is lost while the container is being set up" {
+    for pause in 0.002 0.004 0.006 0.008 0.01 0.012 0.015 0.02 0.03 0.04; do
+        vagga sleep > out 2> err &
+        pid=$!
+        sleep "$pause"
+        kill -TERM "$pid"
+        status=0; timeout 10 tail --pid="$pid" -f /dev/null || status=$?
+        [ "$status" -eq 0 ] || { kill -KILL "$pid"; echo "lost after $pause"; false; }
+        wait "$pid" || status=$?
+        [ "$status" -eq 143 ]
+    done
+}
+
 @test "HUP, USR1 and KILL end vagga and everything below" {
     for signal in HUP USR1 KILL; do
         begin sleep

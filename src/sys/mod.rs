@@ -6,6 +6,7 @@ pub mod at;
 pub mod calendar;
 pub mod capability;
 pub mod cgroup;
+pub mod clock;
 pub mod descriptors;
 pub mod fs;
 pub mod injection;

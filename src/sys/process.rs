@@ -112,7 +112,19 @@ static REAPS: AtomicBool = AtomicBool::new(false);
 ///
 /// Errors: EPERM, ENOSPC, EUSERS (user namespaces forbidden or exhausted), EAGAIN (process limit), ENOMEM.
 pub fn fork(ns: Namespaces) -> io::Result<Fork> {
-    fork_by(ns, || clone_process(ns))
+    fork_by(ns, 0, || clone_process(ns))
+}
+
+/// [`fork`] whose child starts with these signals blocked, until it collects them: the first process of a PID namespace
+/// would otherwise lose those that come before (pid_namespaces(7)).
+pub fn fork_first(ns: Namespaces, blocked: &[i32]) -> io::Result<Fork> {
+    fork_by(ns, mask_of(blocked), || clone_process(ns))
+}
+
+/// The mask with these signals (1 to 64).
+pub(super) fn mask_of(signals: &[i32]) -> u64 {
+    let valid = signals.iter().filter(|s| (1..=64).contains(*s));
+    valid.fold(0, |mask, signal| mask | 1 << (signal - 1))
 }
 
 /// [`fork`] with the child in a control group of version 2 (its directory, open) from its first instruction:
@@ -121,10 +133,10 @@ pub fn fork(ns: Namespaces) -> io::Result<Fork> {
 /// Errors: as [`fork`]; ENOSYS where clone3 is refused (fork and move the child instead), EACCES, EBUSY (the group
 /// hands controllers down and can have no processes), EOPNOTSUPP, ENODEV (the group is gone).
 pub fn fork_into(ns: Namespaces, cgroup: BorrowedFd<'_>) -> io::Result<Fork> {
-    fork_by(ns, || clone3(ns, Some(cgroup)))
+    fork_by(ns, 0, || clone3(ns, Some(cgroup)))
 }
 
-fn fork_by(ns: Namespaces, clone: impl FnOnce() -> io::Result<Fork>) -> io::Result<Fork> {
+fn fork_by(ns: Namespaces, blocked: u64, clone: impl FnOnce() -> io::Result<Fork>) -> io::Result<Fork> {
     keep_children()?;
     let parent = std::process::id() as i32;
     let watch = if ns.contains(Namespaces::PID) {
@@ -137,7 +149,7 @@ fn fork_by(ns: Namespaces, clone: impl FnOnce() -> io::Result<Fork>) -> io::Resu
     if let Ok(Fork::Child) = result {
         let parent = if watch.is_some() { 0 } else { parent };
         now_child_of(parent, watch);
-        set_mask(0)?;
+        set_mask(blocked)?;
     } else {
         set_mask(old)?;
     }

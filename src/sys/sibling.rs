@@ -3,13 +3,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::process::{self, check, set_mask, Namespaces};
+use super::process::{self, check, mask_of, set_mask, Namespaces};
 
 /// Forks into new namespaces (clone(2), CLONE_PARENT): the new process is a child of our parent, who must be in the
 /// same PID namespace. `None` in the child, its process id otherwise.
 ///
-/// As for [`process::fork`]: single-threaded callers only, the child starts with an empty signal mask.
-pub fn fork_sibling(ns: Namespaces) -> io::Result<Option<i32>> {
+/// As for [`process::fork_first`]: single-threaded callers only, the child starts with only these signals blocked.
+pub fn fork_sibling(ns: Namespaces, blocked: &[i32]) -> io::Result<Option<i32>> {
     // SAFETY: no arguments, cannot fail.
     let watch: Option<OwnedFd> = process::pidfd_open(unsafe { libc::getppid() }).ok();
     let old = set_mask(u64::MAX)?;
@@ -18,7 +18,7 @@ pub fn fork_sibling(ns: Namespaces) -> io::Result<Option<i32>> {
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0usize, 0usize, 0usize, 0usize) };
     if pid == 0 {
         process::now_child_of(0, watch);
-        set_mask(0)?;
+        set_mask(mask_of(blocked))?;
         return Ok(None);
     }
     let error = check(pid as i32);
@@ -37,7 +37,7 @@ mod tests {
         let Fork::Parent(outer) = fork(Namespaces::empty()).unwrap() else {
             let Ok(Fork::Parent(_)) = fork(Namespaces::empty()).inspect(|side| {
                 if matches!(side, Fork::Child) {
-                    match fork_sibling(Namespaces::empty()) {
+                    match fork_sibling(Namespaces::empty(), &[]) {
                         Ok(None) => {
                             let asked = process::set_parent_death_signal(libc::SIGKILL);
                             exit_now(if asked.is_ok() { 7 } else { 1 })

@@ -34,11 +34,16 @@ pub fn set_foreground(fd: BorrowedFd<'_>, group: i32) -> io::Result<()> {
 
 /// Columns of the terminal; `None` when it is none or does not know.
 pub fn width(fd: BorrowedFd<'_>) -> Option<u16> {
+    size(fd).map(|(columns, _)| columns)
+}
+
+/// Columns (at least 1) and lines of the terminal; `None` when it is none or does not know.
+pub fn size(fd: BorrowedFd<'_>) -> Option<(u16, u16)> {
     // SAFETY: winsize is plain data.
     let mut size: libc::winsize = unsafe { mem::zeroed() };
     // SAFETY: TIOCGWINSZ fills a winsize.
     let r = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &mut size) };
-    (r == 0 && size.ws_col > 0).then_some(size.ws_col)
+    (r == 0 && size.ws_col > 0).then_some((size.ws_col, size.ws_row))
 }
 
 /// Stops this process (`group`: its whole process group) by a job-control signal with its default action, as the

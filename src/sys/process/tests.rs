@@ -89,6 +89,26 @@ fn exec_after_reset_starts_with_clean_signals() {
 }
 
 #[test]
+fn a_first_process_loses_no_signal_before_it_collects_them() {
+    let status = in_child(Namespaces::empty(), || {
+        let (read, write) = pipe()?;
+        let ns = Namespaces::USER | Namespaces::PID;
+        let Fork::Parent(child) = fork_first(ns, &[libc::SIGTERM])? else {
+            drop(write);
+            let mut told = Vec::new();
+            File::from(read).read_to_end(&mut told)?;
+            let signals = crate::sys::poll::Signals::new(&[libc::SIGTERM])?.drain()?;
+            exit_now(if signals == [libc::SIGTERM] { 0 } else { 3 });
+        };
+        child.signal(libc::SIGTERM)?;
+        drop((read, write));
+        let (_, status) = wait(Some(child.pid), WaitOptions::default())?.ok_or(io::ErrorKind::Other)?;
+        Ok(status.exit_code().into())
+    });
+    assert_eq!(status, Status::Exited(0));
+}
+
+#[test]
 fn changed_signals_are_ignored_or_caught_ones() {
     let status = "Name:\tx\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000000440\n";
     assert_eq!(changed_signals(status), Some(0x1440));

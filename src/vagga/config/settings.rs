@@ -68,6 +68,8 @@ pub struct Settings {
     pub hard_link_between_projects: bool,
     /// Keep what every step of a build changes, so that the next build begins behind the last equal step.
     pub layers: bool,
+    /// Show how the children of a group are in the lowest lines of the terminal.
+    pub status_block: bool,
     /// Mirror of `!Debian`; `None` = the host's apt configuration, else the built-in default.
     pub debian_mirror: Option<String>,
     /// Mirror of `!Ubuntu`.
@@ -106,6 +108,7 @@ impl Default for Settings {
             hard_link_identical_files: false,
             hard_link_between_projects: false,
             layers: true,
+            status_block: true,
             debian_mirror: None,
             ubuntu_mirror: None,
             ubuntu_skip_locking: false,

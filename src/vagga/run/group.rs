@@ -14,6 +14,7 @@
 
 mod life;
 mod member;
+mod standing;
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use crate::vagga::config::command::SuperviseMode;
 
 use member::Member;
 pub use member::Rules;
+pub use standing::Standing;
 
 /// When the group ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

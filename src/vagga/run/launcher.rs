@@ -1,6 +1,7 @@
 //! The launcher's side: starts first processes of containers and executes what [`Group`] decides until all have
 //! ended. One poll loop; nothing wakes up unless something happened.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,6 +18,7 @@ use crate::vagga::failure::{exit, Failure};
 use super::group::{Action, Event, Group};
 use super::link::{Link, Order, Report};
 use super::process::Process;
+use super::status::Status as Block;
 use super::terminal::{Terminal, SIGNALS};
 use super::wrapper;
 
@@ -89,15 +91,19 @@ pub struct Launcher {
     fatal: Option<i32>,
     /// Told once when all children are ready.
     on_ready: Option<OwnedFd>,
+    /// How the children are, on the screen.
+    block: RefCell<Option<Block>>,
 }
 
 impl Launcher {
-    /// From now on signals are collected. `clean_up`: signals that end vagga are, too, and first end the children.
-    pub fn new(clean_up: bool) -> Result<Launcher, Failure> {
+    /// From now on signals are collected. `clean_up`: signals that end vagga are, too, and first end the children. A
+    /// `block` needs that too, and shows how they are.
+    pub fn new(clean_up: bool, block: Option<Block>) -> Result<Launcher, Failure> {
         let mut signals = SIGNALS.to_vec();
-        if clean_up {
+        if clean_up || block.is_some() {
             signals.extend(FATAL);
         }
+        signals.extend(block.is_some().then_some(libc::SIGWINCH));
         let signals = Signals::new(&signals)
             .map_err(|e| Failure::new(exit::LAUNCHER, format!("Can't watch signals: {e}")))?;
         Ok(Launcher {
@@ -106,6 +112,7 @@ impl Launcher {
             banner: None,
             fatal: None,
             on_ready: None,
+            block: RefCell::new(block),
         })
     }
 
@@ -127,8 +134,8 @@ impl Launcher {
         if process.isolate {
             namespaces = namespaces | Namespaces::NET;
         }
-        let fork =
-            process::fork(namespaces).map_err(|e| namespaces_refused("Can't create user namespace", &e))?;
+        let fork = process::fork_first(namespaces, &SIGNALS)
+            .map_err(|e| namespaces_refused("Can't create user namespace", &e))?;
         let Fork::Parent(child) = fork else {
             drop(ours);
             self.become_first(process, theirs);
@@ -157,13 +164,16 @@ impl Launcher {
     /// the shell.
     pub fn attend(&mut self, group: &mut Group, roster: &mut Roster<'_>) -> Result<u8, Failure> {
         let fail = |e: io::Error| Failure::new(exit::LAUNCHER, format!("Can't wait for processes: {e}"));
+        self.refresh_block(group);
         self.event(group, roster, Event::Begin);
         if roster.running.iter().any(|r| r.direct) && roster.running.len() == 1 && self.terminal.is_ours() {
             // The kernel does not stop a first process that reads from the background: it must own the terminal.
             self.execute(group, roster, vec![Action::GiveTerminal(0)]);
         }
         loop {
+            self.refresh_block(group);
             if let Some(result) = group.result() {
+                self.hide_block();
                 self.terminal.reclaim();
                 return Ok(result);
             }
@@ -174,6 +184,7 @@ impl Launcher {
             for signal in self.signals.drain().map_err(fail)? {
                 match signal {
                     libc::SIGCHLD => {}
+                    libc::SIGWINCH => self.hide_block(),
                     signal if FATAL.contains(&signal) => {
                         self.fatal = Some(signal);
                         self.event(group, roster, Event::Abandoned(signal));
@@ -192,6 +203,18 @@ impl Launcher {
         let banner = self.banner.as_ref().map(|(at, _)| *at);
         let deadline = [group.deadline(), banner].into_iter().flatten().min();
         poll::wait(&fds, deadline).map(drop)
+    }
+
+    fn refresh_block(&self, group: &Group) {
+        if let Some(block) = self.block.borrow_mut().as_mut() {
+            block.refresh(group, &self.terminal);
+        }
+    }
+
+    fn hide_block(&self) {
+        if let Some(block) = self.block.borrow_mut().as_mut() {
+            block.hide();
+        }
     }
 
     fn tell_ready(&mut self, group: &Group) {
@@ -284,6 +307,7 @@ impl Launcher {
                     }
                 }
                 Action::GiveTerminal(index) => {
+                    self.hide_block();
                     if let Some(r) = roster.running.get(index) {
                         r.give_terminal(&self.terminal);
                     }
@@ -291,7 +315,8 @@ impl Launcher {
                 Action::TakeTerminal => self.terminal.take(),
                 Action::Note { child, text, detail } => {
                     let watched = tty::is_terminal(io::stderr().as_fd());
-                    if watched || !detail {
+                    let in_block = self.block.borrow().as_ref().is_some_and(Block::is_shown);
+                    if !detail || (watched && !in_block) {
                         print(&mut io::stderr(), &note(group.name(child), &text, watched));
                     }
                 }
@@ -323,6 +348,7 @@ impl Launcher {
     }
 
     fn stop(&self, group: &mut Group, roster: &mut Roster<'_>, signal: i32, whole_group: bool) {
+        self.hide_block();
         let _ = tty::suspend(signal, whole_group);
         // A continuation shows up as a signal; without one the kernel has not stopped us.
         let signals = self.signals.drain().unwrap_or_default();
@@ -330,7 +356,8 @@ impl Launcher {
         if !continued {
             self.event(group, roster, Event::Signal(libc::SIGCONT));
         }
-        for signal in signals.into_iter().filter(|s| *s != libc::SIGCHLD) {
+        let known = |s: &i32| ![libc::SIGCHLD, libc::SIGWINCH].contains(s);
+        for signal in signals.into_iter().filter(known) {
             self.event(group, roster, Event::Signal(signal));
         }
     }
@@ -387,7 +414,7 @@ fn next_report(running: Option<&mut Running>) -> Option<Report> {
 /// One line about a child. It is written at once, so that it stays whole among what children print.
 fn note(name: &str, text: &str, watched: bool) -> String {
     match watched {
-        true => format!("\rvagga: \x1b[1m{name}\x1b[0m: {text}\x1b[K\n"),
+        true => format!("vagga: \x1b[1m{name}\x1b[0m: {text}\n"),
         false => format!("vagga: {name}: {text}\n"),
     }
 }

@@ -22,6 +22,7 @@ pub mod prober;
 pub mod process;
 pub mod program;
 pub mod socket;
+mod status;
 pub mod stored;
 pub mod supervise;
 pub mod terminal;
@@ -179,7 +180,7 @@ fn anonymous(container: &str, writable: bool, argv: &[String]) -> CommandInfo {
 
 /// Runs one process to its end.
 fn single(mut process: Process, common: &Common, place: Option<&Place>) -> Result<u8, Failure> {
-    let mut launcher = Launcher::new(process.transient.is_some())?;
+    let mut launcher = Launcher::new(process.transient.is_some(), None)?;
     let mut group = Group::new(Policy::Single);
     group.add("command", Rules::default());
     let mut running = Some(match place {

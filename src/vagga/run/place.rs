@@ -16,6 +16,7 @@ use crate::vagga::failure::{exit, Failure};
 use super::launcher::{Launcher, Running};
 use super::link::{Link, Order};
 use super::process::{Lookup, Process};
+use super::terminal::SIGNALS;
 
 /// What a container is started in.
 #[derive(Debug)]
@@ -95,7 +96,7 @@ impl Place {
         if self.outer.is_some() {
             namespaces = namespaces | Namespaces::USER;
         }
-        let Some(pid) = fork_sibling(namespaces)? else {
+        let Some(pid) = fork_sibling(namespaces, &SIGNALS)? else {
             launcher.become_first(process, theirs);
         };
         report.write_all(&pid.to_ne_bytes())?;

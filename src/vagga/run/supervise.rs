@@ -13,6 +13,7 @@ use super::isolated;
 use super::launcher::{Launcher, Roster};
 use super::networked::{keys, Networked};
 use super::process::{Context, Process};
+use super::status::Status;
 use super::{finish, set_banner, Arguments};
 
 /// Runs the group to its end; the result is the status for the shell. `on_ready` is told once all children are ready.
@@ -54,7 +55,10 @@ pub fn run(
         None => (Vec::new(), None),
     };
     let has_transient = processes.iter().any(|p| p.transient.is_some());
-    let mut launcher = Launcher::new(has_transient)?;
+    // Who serves another command leaves the terminal to it.
+    let watched = on_ready.is_none() && context.project.settings.status_block;
+    let status = watched.then(|| Status::new(name)).flatten();
+    let mut launcher = Launcher::new(has_transient, status)?;
     if let Some(pipe) = on_ready {
         launcher.set_on_ready(pipe);
     }

@@ -56,6 +56,11 @@ const GENERAL: &[Key] = &[
         "`false`: build without keeping or using layers.",
     ),
     optional(
+        "status_block",
+        Kind::Bool,
+        "`false`: no lines at the bottom of the terminal about the children of a group.",
+    ),
+    optional(
         "source_date_epoch",
         // Times of files have 32 bits in some formats.
         Kind::Number {

@@ -79,7 +79,7 @@ impl Group {
     }
 
     /// Names of those that a child has to wait for.
-    fn missing(&self, child: usize) -> Option<String> {
+    pub(super) fn missing(&self, child: usize) -> Option<String> {
         let after = self.members.get(child).map_or(&[][..], |m| &m.rules.after);
         let others = after.iter().filter_map(|index| self.members.get(*index));
         let names: Vec<&str> = others
@@ -126,6 +126,9 @@ impl Group {
             return Vec::new();
         };
         let again = member.starts_again(status, member.life == Life::Dismissed);
+        if let Some(member) = self.members.get_mut(child) {
+            member.last_end = Some(describe(status));
+        }
         let mut actions = self.free_terminal(child);
         let code = status.exit_code();
         let Policy::Supervise { mode, .. } = self.policy else {

@@ -68,6 +68,10 @@ pub struct Member {
     pub waits_for_terminal: bool,
     /// Until when it has to be ready, or, once dismissed, gone.
     pub due: Option<Instant>,
+    /// How its last process ended.
+    pub last_end: Option<String>,
+    /// How often it has been started.
+    pub starts: u32,
     /// Restarts without a stable run between them.
     restarts: u32,
     since: Option<Instant>,
@@ -83,6 +87,8 @@ impl Member {
             rules,
             waits_for_terminal: false,
             due: None,
+            last_end: None,
+            starts: 0,
             restarts: 0,
             since: None,
         }
@@ -109,6 +115,7 @@ impl Member {
     /// It has a process now.
     pub fn started(&mut self, pid: i32, now: Instant) {
         self.pid = pid;
+        self.starts = self.starts.saturating_add(1);
         self.since = Some(now);
         self.waits_for_terminal = false;
         self.due = self.rules.ready_within.and_then(|time| now.checked_add(time));
