@@ -44,7 +44,8 @@ VM_FOLDER := $(TARGET)/vm
 test-vm:
 	@vm/packages $(VM_FOLDER)
 	@unit=$$(cargo test --locked --lib --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$$/\1/p') && \
-	    ln -sf "$$(realpath "$$unit")" $(VM_FOLDER)/unit-tests && vm/run $(VM_FOLDER) cgroup $(VM_FOLDER)/unit-tests
+	    ln -sf "$$(realpath "$$unit")" $(VM_FOLDER)/unit-tests
+	@for test in cgroup machine; do vm/run $(VM_FOLDER) $$test $(VM_FOLDER)/unit-tests || exit 1; done
 
 demo: NEEDS = demo
 demo: prepare build

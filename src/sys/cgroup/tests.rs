@@ -130,7 +130,7 @@ fn limits_are_written_to_the_files_of_the_group() {
 #[test]
 fn a_unit_with_delegation_is_not_left() {
     let own = "0::/sys/lithos.service";
-    let fake = Fake::new(&[], Some("memory"), own, "0::/init.scope");
+    let fake = Fake::new(&[], Some("memory"), own, "0::/");
     fake.put("unified/sys/lithos.service/cgroup.procs", "77\n");
     fake.detect(&[]).unwrap().enter().unwrap();
     let inside = "unified/sys/lithos.service/lithos.slice";
@@ -161,6 +161,22 @@ fn a_group_with_others_in_it_is_left_for_the_root() {
         ""
     );
     assert_eq!(fake.get("unified/lithos.slice/supervisor/cgroup.procs"), "0");
+}
+
+/// A unit without `Delegate=yes` belongs to systemd, also with one process in it.
+#[test]
+fn a_unit_without_delegation_is_left() {
+    let fake = Fake::new(&[], Some("memory"), "0::/sys/lithos.service", "0::/init.scope");
+    fake.put("unified/sys/lithos.service/cgroup.procs", "77\n");
+    fake.detect(&[]).unwrap().enter().unwrap();
+    assert_eq!(fake.get("unified/lithos.slice/supervisor/cgroup.procs"), "0");
+    let unit = fs::File::open(fake.dir.0.join("unified/sys/lithos.service")).unwrap();
+    // Not every file system of temporary files has such attributes.
+    if crate::sys::fs::xattr::set(unit.as_fd(), "user.delegate".as_ref(), b"1").is_ok() {
+        fake.detect(&[]).unwrap().enter().unwrap();
+        let inside = "unified/sys/lithos.service/lithos.slice/supervisor/cgroup.procs";
+        assert_eq!(fake.get(inside), "0");
+    }
 }
 
 #[test]
