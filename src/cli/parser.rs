@@ -52,6 +52,12 @@ impl<K: Copy + PartialEq> Parsed<K> {
         self.options.iter().any(|(k, _)| *k == key)
     }
 
+    /// The value of the option that was given last.
+    pub fn last(&self, key: K) -> Option<&str> {
+        let of_key = self.options.iter().rev().filter(|(k, _)| *k == key);
+        of_key.filter_map(|(_, v)| v.as_deref()).next()
+    }
+
     /// All values of the option.
     pub fn values(&self, key: K) -> Vec<String> {
         let of_key = self.options.iter().filter(|(k, _)| *k == key);

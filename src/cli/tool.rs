@@ -2,9 +2,11 @@
 //! and the completion scripts for those who install it) is answered here.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 
 use super::output::{complain, print};
 use super::{completion, manual, Arity, Flag, Grammar, Outcome, Parsed, Positional, Value};
+use crate::sys::start;
 
 /// What completion offers for a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +122,24 @@ impl<K: Copy + PartialEq + 'static> Tool<K> {
                 see_also: &[],
             },
         }
+    }
+
+    /// The whole life of a short tool: prepares the process, reads the command line, does the work, says what went
+    /// wrong. The exit code is the work's, or 1 after an error.
+    pub fn run<E: Display>(&self, work: impl FnOnce(Parsed<K>) -> Result<i32, E>) -> i32 {
+        if let Err(e) = start::begin() {
+            return self.fatal(&format!("Can't open /dev/null: {e}"));
+        }
+        match self.start().map(work) {
+            Ok(Ok(exit)) | Err(exit) => exit,
+            Ok(Err(e)) => self.fatal(&e),
+        }
+    }
+
+    /// Says that the tool cannot go on; the exit code is 1.
+    pub fn fatal(&self, error: &dyn Display) -> i32 {
+        complain(&format!("Fatal error: {error}\n"));
+        1
     }
 
     /// Reads the command line of this process. With [`commands`](Tool::commands) the first positional argument of the

@@ -2,6 +2,8 @@
 //! describe. Nothing here downloads, builds or listens to a network.
 
 pub mod config;
+pub mod crypt;
 pub mod init;
 pub mod knot;
 pub mod network;
+pub mod secrets;

@@ -22,6 +22,7 @@ pub mod passing;
 pub mod path;
 pub mod poll;
 pub mod process;
+pub mod random;
 pub mod seccomp;
 pub mod sibling;
 pub mod start;
