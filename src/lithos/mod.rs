@@ -3,7 +3,9 @@
 
 pub mod config;
 pub mod crypt;
+pub mod history;
 pub mod init;
 pub mod knot;
 pub mod network;
+pub mod sandboxes;
 pub mod secrets;

@@ -6,7 +6,7 @@ use crate::cli::{Command, Flag, Manual, Offer, Tool};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
     /// `--key-file`
-    KeyFile,
+    File,
     /// `--data`
     Data,
     /// `--namespace`
@@ -14,13 +14,13 @@ pub enum Key {
 }
 
 const PUBLIC: Flag<Key> = Flag::new(
-    Key::KeyFile,
+    Key::File,
     &["-k", "--key-file"],
     "Public key of OpenSSH (ssh-ed25519), as in a .pub file",
 )
 .takes("PUB");
 const PRIVATE: Flag<Key> = Flag::new(
-    Key::KeyFile,
+    Key::File,
     &["-i", "--key-file"],
     "Private key file of OpenSSH, without a password; may hold several keys",
 )

@@ -78,7 +78,7 @@ fn is_namespace(text: &str) -> bool {
 
 fn key_file(parsed: &Parsed<Key>) -> Result<&str, String> {
     parsed
-        .last(Key::KeyFile)
+        .last(Key::File)
         .ok_or("The option --key-file is required".to_string())
 }
 
