@@ -341,6 +341,18 @@ fn descriptor_limit() -> i32 {
     limit.rlim_cur.min(1 << 20) as i32
 }
 
+/// The number of a signal named `TERM`, `SIGTERM` or `15`; `None` for anything else.
+pub fn signal_by_name(text: &str) -> Option<i32> {
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse().ok().filter(|n| (1..=64).contains(n));
+    }
+    let name = match text.strip_prefix("SIG") {
+        Some(_) => text.to_string(),
+        None => format!("SIG{text}"),
+    };
+    name.parse::<nix::sys::signal::Signal>().ok().map(|s| s as i32)
+}
+
 /// Sends a signal to one process. `signal` 0 only checks that it exists.
 ///
 /// Errors: ESRCH (no such process), EPERM, EINVAL for numbers that do not mean one process (0, -1 and below mean

@@ -1,0 +1,90 @@
+//! The process itself: kind, program, secrets, signal, readiness.
+
+use super::Violation;
+use crate::lithos::config::{Container, ProcessKind, Role, Sandbox};
+use crate::lithos::instance::Instance;
+use crate::sys::process::signal_by_name;
+
+pub(super) fn check(sandbox: &Sandbox, container: &Container, instance: &Instance) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut add = |object: &str, text: String| found.push(Violation::new(object, text));
+    match (container.kind, instance.kind) {
+        (Role::Daemon, ProcessKind::Command) => {
+            add(
+                "kind",
+                "the container file is for a daemon, the entry for a command".into(),
+            );
+        }
+        (Role::Command, ProcessKind::Daemon) => {
+            add(
+                "kind",
+                "the container file is for a command, the entry for a daemon".into(),
+            );
+        }
+        _ => {}
+    }
+    if !container.executable.starts_with('/') {
+        add(
+            "executable",
+            format!("{:?} must be an absolute path", container.executable),
+        );
+    }
+    if !container.workdir.is_absolute() {
+        add(
+            "workdir",
+            format!("{:?} must be an absolute path", container.workdir),
+        );
+    }
+    let encrypted = !container.secret_environ.is_empty();
+    if encrypted && container.secret_environ_file.is_some() {
+        add(
+            "secret-environ",
+            "and secret-environ-file cannot be used together".into(),
+        );
+    }
+    if (encrypted || container.secret_environ_file.is_some()) && sandbox.secrets_private_key.is_none() {
+        add(
+            "secret-environ",
+            "needs `secrets-private-key` in the sandbox".into(),
+        );
+    }
+    if signal_by_name(&container.stop_signal).is_none() {
+        add(
+            "stop-signal",
+            format!("{:?} is not a signal", container.stop_signal),
+        );
+    }
+    found.extend(check_ready(container));
+    found
+}
+
+fn check_ready(container: &Container) -> Option<Violation> {
+    let ready = container.ready.as_ref()?;
+    let kinds =
+        usize::from(ready.tcp.is_some()) + usize::from(ready.file.is_some()) + usize::from(ready.notify);
+    (kinds != 1).then(|| Violation::new("ready", "needs exactly one of tcp, file and notify"))
+}
+
+/// Names that no environment may set beside socket activation.
+const LISTEN: [&str; 3] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"];
+
+/// Socket activation must not meet variables or descriptors set by hand.
+pub(super) fn check_activation(container: &Container) -> Vec<Violation> {
+    let activated = crate::lithos::instance::activated(&container.variables);
+    if activated.is_empty() {
+        return Vec::new();
+    }
+    let set = |name: &&&str| {
+        container.environ.contains_key(**name) || container.secret_environ.contains_key(**name)
+    };
+    let names = LISTEN
+        .iter()
+        .filter(set)
+        .map(|name| Violation::new(format!("environ.{name}"), "is set by socket activation"));
+    let ports = container.tcp_ports.iter().filter_map(|(port, socket)| {
+        let (name, fd) = activated.iter().find(|(_, fd)| *fd == socket.fd)?;
+        let text = format!("descriptor {fd} is used by the variable {name}");
+        Some(Violation::new(format!("tcp-ports.{port}"), text))
+    });
+    names.chain(ports).collect()
+}

@@ -1,0 +1,63 @@
+//! Virtual paths: what volumes refer to, and where that is on the host.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use super::Violation;
+use crate::lithos::config::{Container, Sandbox, Volume};
+
+/// A place on the host: a directory the operator named, and an untrusted path below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPath {
+    /// Trusted.
+    pub base: PathBuf,
+    /// To be resolved beneath it by descriptor; may be empty.
+    pub rest: PathBuf,
+}
+
+/// Where a virtual path of the given maps leads: the longest key that is a prefix decides; of equal keys the first map.
+///
+/// Errors: what is wrong with it.
+pub fn host_path(virtual_path: &Path, maps: &[&BTreeMap<PathBuf, PathBuf>]) -> Result<HostPath, String> {
+    let plain = |c: Component<'_>| matches!(c, Component::Normal(_) | Component::RootDir);
+    if !virtual_path.is_absolute() || !virtual_path.components().all(plain) {
+        return Err(format!("{virtual_path:?} must be an absolute path without `..`"));
+    }
+    let candidates = maps.iter().flat_map(|map| map.iter());
+    let fitting = candidates.filter_map(|(key, base)| {
+        let rest = virtual_path.strip_prefix(key).ok()?;
+        Some((key.components().count(), base, rest))
+    });
+    let best = fitting.reduce(|best, other| if other.0 > best.0 { other } else { best });
+    let found = best.map(|(_, base, rest)| HostPath {
+        base: base.clone(),
+        rest: rest.to_path_buf(),
+    });
+    found.ok_or_else(|| format!("{virtual_path:?} is not in the paths that the sandbox maps"))
+}
+
+/// The sandbox maps what the volumes refer to.
+pub(super) fn check(sandbox: &Sandbox, container: &Container) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (target, volume) in &container.volumes {
+        let (readonly, writable) = (&sandbox.readonly_paths, &sandbox.writable_paths);
+        let fault = match volume {
+            Volume::Readonly(path) => host_path(path, &[readonly, writable]).err(),
+            Volume::Persistent(volume) => host_path(&volume.path, &[writable]).err(),
+            Volume::Statedir(volume) => {
+                climbs(&volume.path).then(|| format!("{:?} must not have `..`", volume.path))
+            }
+            Volume::Tmpfs(_) => None,
+        };
+        let object = format!("volumes.{}", target.display());
+        if climbs(target) {
+            found.push(Violation::new(&object, "a mount point must not have `..`"));
+        }
+        found.extend(fault.map(|why| Violation::new(&object, why)));
+    }
+    found
+}
+
+fn climbs(path: &Path) -> bool {
+    path.components().any(|c| c == Component::ParentDir)
+}
