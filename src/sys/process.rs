@@ -183,7 +183,7 @@ fn clone_process(ns: Namespaces) -> io::Result<Fork> {
 }
 
 /// `CLONE_INTO_CGROUP`, which libc gives a type too narrow for it.
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+pub(super) const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// clone3(2), kernel 5.3.
 fn clone3(ns: Namespaces, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Fork> {

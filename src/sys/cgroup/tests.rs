@@ -383,6 +383,42 @@ fn a_real_kill_for_want_of_memory_is_counted() {
     assert_eq!(scope.oom_counter().unwrap().read(), before + 1);
 }
 
+/// What a knot does: a process between us and the container has it cloned into the group, as our child.
+#[test]
+fn a_real_group_gets_a_sibling_at_once() {
+    use crate::sys::sibling::fork_sibling_into;
+    let Some(real) = Real::new("sibling") else { return };
+    let scope = real.groups.create("app/sib.0", &Limits::default()).unwrap();
+    let Some(group) = scope.join_fd() else { return };
+    let (read, write) = crate::sys::process::pipe().unwrap();
+    let Fork::Parent(between) = fork(Namespaces::empty()).unwrap() else {
+        if scope.join_v1().is_err() {
+            exit_now(1);
+        }
+        match fork_sibling_into(Namespaces::empty(), &[], group) {
+            Ok(Some(pid)) => {
+                let told = nix::unistd::write(&write, &pid.to_ne_bytes());
+                exit_now(if told.is_ok() { 0 } else { 2 })
+            }
+            Ok(None) => {
+                std::thread::sleep(Duration::from_secs(60));
+                exit_now(4)
+            }
+            Err(_) => exit_now(3),
+        }
+    };
+    let (_, status) = wait(Some(between.pid), WaitOptions::default()).unwrap().unwrap();
+    assert_eq!(status, Status::Exited(0));
+    let mut bytes = [0; 4];
+    nix::unistd::read(&read, &mut bytes).unwrap();
+    let sibling = i32::from_ne_bytes(bytes);
+    assert_eq!(scope.processes().unwrap(), [sibling]);
+    scope.kill().unwrap();
+    let (_, status) = wait(Some(sibling), WaitOptions::default()).unwrap().unwrap();
+    assert_eq!(status, Status::Signaled(libc::SIGKILL));
+    scope.remove().unwrap();
+}
+
 /// Forks faster than a loop of signals: new processes are refused first.
 #[test]
 fn a_real_fork_bomb_is_killed() {
