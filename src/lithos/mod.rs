@@ -8,6 +8,6 @@ pub mod init;
 pub mod instance;
 pub mod knot;
 pub mod network;
+pub mod policy;
 pub mod sandboxes;
 pub mod secrets;
-pub mod policy;

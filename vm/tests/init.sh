@@ -1,0 +1,107 @@
+# A machine whose first process is lithos_tree: nothing is mounted before, two sandboxes run, a reload touches nothing,
+# what dies starts again, and in the end the machine is turned off. The operator is a process that nobody has announced to
+# the tree.
+. /test/harness.sh
+. /test/sandboxes.sh
+slice=/sys/fs/cgroup/lithos.slice
+one=$slice/one:web.0.scope
+two=$slice/two:web.0.scope
+
+logs() { cat /tmp/tree /var/log/lithos/*.log; }
+
+mounts_are_there() {
+    for path in /proc /sys /dev /dev/pts /dev/shm /run /sys/fs/cgroup; do
+        grep -q " $path " /proc/mounts || { echo "nothing on $path"; return 1; }
+    done
+}
+
+is_first() { grep -q lithos_tree /proc/1/comm; }
+
+two_members() { [ "$(wc -l <"$1/cgroup.procs")" -eq 2 ]; }
+# Knot and service, in this order, as long as they live.
+members() { sort -n "$1/cgroup.procs" | tr '\n' ' '; }
+
+both_run() {
+    until_ok two_members $one && until_ok two_members $two || { logs; return 1; }
+    members $one >/tmp/one
+    members $two >/tmp/two
+}
+
+tree_is_supervisor() { equal "$(cat /proc/1/cgroup)" "0::/lithos.slice/supervisor"; }
+
+is_limited() {
+    equal "$(cat $one/memory.max)" 67108864
+    equal "$(cat $one/cpu.weight)" 20
+    equal "$(cat $one/pids.max)" 20
+}
+
+same_as_before() {
+    equal "$(members $one)" "$(cat /tmp/one)"
+    equal "$(members $two)" "$(cat /tmp/two)"
+}
+
+# [F33]: a tree that is the first process finds itself in its own group at each reload.
+reload_nests_nothing() {
+    groups=$(find /sys/fs/cgroup -mindepth 1 -type d | sort)
+    for signal in HUP QUIT HUP; do
+        kill -$signal 1
+        sleep 1
+        is_first
+    done
+    tree_is_supervisor
+    equal "$(find /sys/fs/cgroup -mindepth 1 -type d | sort)" "$groups"
+    same_as_before || { logs; return 1; }
+}
+
+# The second half of [F33]: neither the operator (us) nor an adopted process is ended by a reload.
+orphan_survives() {
+    kill -0 "$(cat /tmp/orphan)"
+    equal "$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$(cat /tmp/orphan)/status")" 1
+}
+
+orphan_is_reaped() {
+    kill -KILL "$(cat /tmp/orphan)"
+    until_ok not test -e "/proc/$(cat /tmp/orphan)"
+}
+
+not() { ! "$@"; }
+
+changed() { two_members $one && [ "$(members $one)" != "$(cat /tmp/one)" ]; }
+what_dies_starts_again() {
+    echo 1 >$one/cgroup.kill
+    until_ok changed || { logs; return 1; }
+    equal "$(members $two)" "$(cat /tmp/two)"
+}
+
+gone() { ! grep -qs 'populated 1' $two/cgroup.events; }
+removal_retires() {
+    : >/etc/lithos/processes/two.yaml
+    kill -HUP 1
+    until_ok gone || { logs; return 1; }
+    until_ok not test -e $two
+}
+
+operator() {
+    until [ -e /proc/self/stat ]; do sleep 0.1; done
+    # Forked twice: its parent is the first process.
+    (sleep 100000 & echo $! >/tmp/orphan)
+    it "the tree is the first process and has mounted what was missing" eval "until_ok is_first; until_ok mounts_are_there || { logs; false; }"
+    it "two sandboxes run" both_run
+    it "the tree has a group of its own" tree_is_supervisor
+    it "limits are in force" is_limited
+    it "three reloads nest no group and touch nothing" reload_nests_nothing
+    it "they end no adopted orphan" orphan_survives
+    it "an orphan that ends is reaped" orphan_is_reaped
+    it "what dies starts again" what_dies_starts_again
+    it "what is removed ends, its group goes" removal_retires
+    echo "machine: complete"
+    # Turns the machine off: nothing else does here.
+    kill -TERM 1
+    sleep 1000
+}
+
+make_image
+make_sandbox one sleep
+make_sandbox two sleep
+(operator) &
+exec lithos_tree --log-stderr </dev/null 2>/tmp/tree
