@@ -1,9 +1,11 @@
 //! lithos: containers in production. Supervises processes in sandboxes that files on the host and in the image
 //! describe. Nothing here downloads, builds or listens to a network.
 
+pub mod check;
 pub mod config;
 pub mod crypt;
 pub mod history;
+pub mod image;
 pub mod init;
 pub mod instance;
 pub mod knot;
@@ -11,3 +13,4 @@ pub mod network;
 pub mod policy;
 pub mod sandboxes;
 pub mod secrets;
+pub mod switch;

@@ -12,7 +12,7 @@ use serde_derive::{Deserialize, Serialize};
 use crate::lithos::config::{ProcessEntry, ProcessKind};
 
 pub use effective::{activated, Effective, Listener};
-pub use name::{InstanceName, Place};
+pub use name::{is_component, InstanceName, Place};
 pub use substitute::Variables;
 
 /// The configuration of one instance. Its [`Instance::to_json`] is on the command line of the knot and is the
