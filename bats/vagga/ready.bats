@@ -31,6 +31,22 @@ YAML
     ! pgrep -f 'sleep 424[2]'
 }
 
+@test "a file is noticed when it appears, not when somebody looks again; behind a link somebody looks" {
+    commands <<'YAML'
+group: !Supervise
+  children:
+    told: !Command { container: bb, ready: { file: /tmp/a/b/up, interval: 60s }, run: "sleep 2.6; mkdir -p /tmp/a/b; touch /tmp/a/b/up; sleep 4242" }
+    looks: !Command { container: bb, ready: { file: /tmp/link/up, interval: 50ms }, run: "mkdir /tmp/x; ln -s x /tmp/link; sleep 0.5; touch /tmp/x/up; sleep 4242" }
+    end: !Command { container: bb, after: [told, looks], run: "exit 0" }
+YAML
+    run --separate-stderr timeout 20 vagga group
+    [ "$status" -eq 0 ]
+    echo "$stderr"
+    # Looking again after ever longer pauses would have found it after 5.1 seconds.
+    grep -Eq 'told: ready after [23][.]' <<<"$stderr"
+    grep -Eq 'looks: ready after [01][.]' <<<"$stderr"
+}
+
 @test "in an isolated network the port of the group counts, late starts included" {
     commands <<'YAML'
 group: !Supervise

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod descriptors;
 pub mod fs;
 pub mod injection;
+pub mod inotify;
 pub mod keyring;
 pub mod listen;
 pub mod loopback;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::dispatch;
@@ -131,9 +131,6 @@ fn script(globals: &Globals, args: &[String]) -> Result<u8, Failure> {
 fn fetched(project: &Project, url: &str, options: &Options) -> Result<PathBuf, Failure> {
     let storage = Storage::open(project)?;
     let fail = |e: fetch::FetchError| Failure::new(exit::LAUNCHER, e.to_string());
-    if options.refresh {
-        refresh(&storage.cache, url, options);
-    }
     let urls = [url.to_string()];
     let request = Request {
         urls: &urls,
@@ -144,13 +141,9 @@ fn fetched(project: &Project, url: &str, options: &Options) -> Result<PathBuf, F
     };
     let proxies = Proxies::by_setting(project.settings.proxy_env_vars);
     let client = || Client::new(&proxies);
-    fetch::fetch(&mut None, &request, client, &mut |_, _| ()).map_err(fail)
-}
-
-/// Forgets what was fetched before.
-fn refresh(cache: &Path, url: &str, options: &Options) {
-    let digest = options.sha256.as_deref().map(str::to_ascii_lowercase);
-    let name = fetch::cache_name(url, digest.as_deref());
-    // What is not there needs no removal; what cannot be removed shows when it is fetched.
-    let _ = fs::remove_file(cache.join("downloads").join(name));
+    let fetched = match options.refresh {
+        true => fetch::refresh(&mut None, &request, client, &mut |_, _| ()),
+        false => fetch::fetch(&mut None, &request, client, &mut |_, _| ()),
+    };
+    fetched.map_err(fail)
 }

@@ -18,7 +18,7 @@ mod trust;
 pub use batch::{fetch_all, Wanted};
 pub use client::{Client, Document};
 pub use route::{Fallback, Proxies};
-pub use source::{cache_name, fetch, local_path, Request};
+pub use source::{cache_name, fetch, local_path, refresh, Request};
 pub use trust::ca_bundle;
 
 use std::fmt;

@@ -47,6 +47,26 @@ pub fn fetch(
     make: impl FnOnce() -> Client,
     progress: OnProgress,
 ) -> Result<PathBuf, FetchError> {
+    obtain(client, request, make, progress, true)
+}
+
+/// [`fetch`] that fetches again what is in the cache; if that fails, what was there stays.
+pub fn refresh(
+    client: &mut Option<Client>,
+    request: &Request,
+    make: impl FnOnce() -> Client,
+    progress: OnProgress,
+) -> Result<PathBuf, FetchError> {
+    obtain(client, request, make, progress, false)
+}
+
+fn obtain(
+    client: &mut Option<Client>,
+    request: &Request,
+    make: impl FnOnce() -> Client,
+    progress: OnProgress,
+    cached: bool,
+) -> Result<PathBuf, FetchError> {
     let expected = request.sha256.map(check_digest).transpose()?;
     let url = request
         .urls
@@ -61,13 +81,13 @@ pub fn fetch(
         .cache
         .join("downloads")
         .join(cache_name(url, expected.as_deref()));
-    if is_usable(&target, expected.as_deref()) {
+    if cached && is_usable(&target, expected.as_deref()) {
         return Ok(target);
     }
     let dir = request.cache.join("downloads");
     fs::create_dir_all(&dir).map_err(|e| FetchError(format!("{}: {e}", dir.display())))?;
     let _lock = lock_for(&target)?;
-    if !is_usable(&target, expected.as_deref()) {
+    if !cached || !is_usable(&target, expected.as_deref()) {
         let client = client.get_or_insert_with(make);
         download(client, request.urls, &target, expected.as_deref(), progress)?;
     }

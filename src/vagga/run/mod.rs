@@ -3,6 +3,7 @@
 //! Decisions are pure and come first ([`environ`], [`volumes`], [`group`], [`pid1`]); [`process`] collects them,
 //! [`launcher`] and [`wrapper`] execute them on both sides of the namespaces.
 
+mod appearance;
 pub mod background;
 pub mod build_shell;
 pub mod capsule;

@@ -1,5 +1,6 @@
 //! Finding out from inside a container whether its command is ready: a process of its own beside the command, in all
-//! of its namespaces, that tries, pauses, and ends with its one report. The launcher sleeps meanwhile.
+//! of its namespaces, that tries, pauses, and ends with its one report. The launcher sleeps meanwhile,
+//! and so does the prober of a file until the kernel tells of it.
 //!
 //! It decides nothing but the length of its pauses; what follows from being ready or late is the business of
 //! [`super::group`].
@@ -18,6 +19,7 @@ use crate::vagga::config::children::tcp_addresses;
 use crate::vagga::config::command::{CommandInfo, Ready};
 use crate::vagga::failure::{exit, Failure};
 
+use super::appearance;
 use super::link::{Link, Report};
 use super::program::Program;
 
@@ -95,6 +97,12 @@ fn silence() -> io::Result<()> {
 
 /// Tries until it succeeds; whoever is no longer interested ends this process.
 fn watch(probe: &Probe, link: &Link, start: &dyn Fn(&Program) -> Result<i32, Failure>) -> io::Result<()> {
+    if let Condition::File(path) = &probe.condition {
+        let exists = || holds(&probe.condition, start).unwrap_or(false);
+        if appearance::wait(path, &exists)? {
+            return link.report(Report::Ready);
+        }
+    }
     let mut pause = FIRST_PAUSE;
     while !holds(&probe.condition, start)? {
         thread::sleep(pause.min(probe.interval));

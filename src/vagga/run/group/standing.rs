@@ -19,6 +19,11 @@ pub struct Standing<'a> {
 }
 
 impl Group {
+    /// True while a child has the terminal, or has just been told to take it.
+    pub fn lends_terminal(&self) -> bool {
+        self.holder.is_some()
+    }
+
     /// All children, in their order.
     pub fn standings(&self) -> Vec<Standing<'_>> {
         let members = self.members.iter().enumerate();

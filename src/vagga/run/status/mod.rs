@@ -49,7 +49,7 @@ impl Status {
     /// Brings the screen up to date, if the terminal is ours and anything has changed.
     pub fn refresh(&mut self, group: &Group, terminal: &Terminal) {
         let lines = self.lines(group);
-        if lines == self.shown || !terminal.is_ours() {
+        if lines == self.shown || group.lends_terminal() || !terminal.is_ours() {
             return;
         }
         let mut bytes = String::new();
