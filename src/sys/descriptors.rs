@@ -1,7 +1,7 @@
 //! Descriptors of this process as a whole: which ones survive, and who may look at them.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::process::check;
 
@@ -22,6 +22,47 @@ pub fn close_all_but(first: i32, keep: &[BorrowedFd<'_>]) -> io::Result<()> {
         from = fd + 1;
     }
     super::process::close_from(from)
+}
+
+/// A close-on-exec copy whose number is `least` or above.
+pub fn copy_above(fd: BorrowedFd<'_>, least: i32) -> io::Result<OwnedFd> {
+    // SAFETY: integer arguments only.
+    let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) };
+    check(copy)?;
+    // SAFETY: the kernel has just given us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Takes over a descriptor that was inherited under a known number; `None` when there is none of this number.
+pub fn inherited(number: i32) -> Option<OwnedFd> {
+    // SAFETY: integer arguments only.
+    if number < 0 || unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+        return None;
+    }
+    // SAFETY: it is open, and whoever asks for it by number says that nobody else in this process owns it.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Before exec: each of `wanted` gets its number, and everything else from 3 up is closed except `keep`, whose number is
+/// above all of them ([`copy_above`]). Numbers may be crossed: `[(5, 6), (6, 5)]` works.
+///
+/// As for [`close_all_but`]: values that own other descriptors must not be used or dropped afterwards.
+pub fn arrange(wanted: &[(BorrowedFd<'_>, i32)], keep: BorrowedFd<'_>) -> io::Result<()> {
+    let above = keep.as_raw_fd() + 1;
+    let copies: Vec<OwnedFd> = wanted
+        .iter()
+        .map(|(fd, _)| copy_above(*fd, above))
+        .collect::<io::Result<_>>()?;
+    for (copy, (_, number)) in copies.iter().zip(wanted) {
+        super::process::dup_to(copy.as_fd(), *number)?;
+    }
+    drop(copies);
+    let mut stay = vec![keep];
+    for (_, number) in wanted.iter().filter(|(_, number)| *number > 2) {
+        // SAFETY: dup_to has just opened it; nobody closes it before the end of this function.
+        stay.push(unsafe { BorrowedFd::borrow_raw(*number) });
+    }
+    close_all_but(3, &stay)
 }
 
 /// Closes `from..to`.
@@ -68,7 +109,30 @@ pub fn show() -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::sys::process::{exit_now, fork, wait, Fork, Namespaces, Status, WaitOptions};
-    use std::os::fd::AsFd;
+
+    #[test]
+    fn numbers_may_be_crossed() {
+        let Fork::Parent(child) = fork(Namespaces::empty()).unwrap() else {
+            let (read, write) = crate::sys::process::pipe().unwrap();
+            let (r, w) = (read.as_raw_fd(), write.as_raw_fd());
+            let extra = std::fs::File::open("/dev/null").unwrap();
+            let keep = copy_above(extra.as_fd(), 100).unwrap();
+            let done = arrange(&[(write.as_fd(), r), (read.as_fd(), w)], keep.as_fd());
+            let (Some(write), Some(read)) = (inherited(r), inherited(w)) else {
+                exit_now(2)
+            };
+            let written = nix::unistd::write(&write, b"x") == Ok(1);
+            let got = nix::unistd::read(&read, &mut [0; 4]) == Ok(1);
+            let closed = inherited(extra.as_raw_fd()).is_none() && inherited(keep.as_raw_fd()).is_some();
+            exit_now(if done.is_ok() && written && got && closed {
+                0
+            } else {
+                1
+            });
+        };
+        let (_, status) = wait(Some(child.pid), WaitOptions::default()).unwrap().unwrap();
+        assert_eq!(status, Status::Exited(0));
+    }
 
     #[test]
     fn only_the_kept_descriptors_survive() {

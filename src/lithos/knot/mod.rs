@@ -2,4 +2,20 @@
 //!
 //! Nothing here knows about other containers or starts a second one.
 
+pub mod compose;
+pub mod design;
+mod flags;
+mod hosts;
+mod inner;
+mod launch;
+pub mod load;
 pub mod message;
+mod opened;
+mod profile;
+mod ready;
+mod report;
+mod service;
+pub mod state;
+mod supervise;
+
+pub use launch::main;

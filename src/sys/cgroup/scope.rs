@@ -304,3 +304,9 @@ impl OomCounter {
         control::field(&String::from_utf8_lossy(text), "oom_kill").unwrap_or(0)
     }
 }
+
+impl std::os::fd::AsFd for OomCounter {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,459 @@
+//! `lithos_knot` on the host: reads, opens and makes everything, then clones the first process of the container and is
+//! done. With a start channel that process becomes a child of the tree; without, this one waits for it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use log::Level;
+
+use super::design::{Design, Network, Socket};
+use super::flags::{Key, TOOL};
+use super::inner::{wait_for_release, Inner};
+use super::load::{load, Loaded};
+use super::message::{self, exit, Message, START_FD};
+use super::report::Report;
+use super::state;
+use crate::cli::Parsed;
+use crate::container::{Op, Plan, Source};
+use crate::lithos::config::ProcessKind;
+use crate::lithos::network;
+use crate::sys::cgroup::{Cgroups, Options, Scope};
+use crate::sys::descriptors::{close_all_but, inherited};
+use crate::sys::listen;
+use crate::sys::mount::Flags;
+use crate::sys::namespace::{write_maps, MapMethod};
+use crate::sys::passing::Passage;
+use crate::sys::poll::{self, Signals};
+use crate::sys::process::{self, Child, Fork, Namespaces, WaitOptions};
+use crate::sys::sibling::fork_sibling;
+
+/// Entry point of the executable; returns the exit code.
+pub fn main() -> i32 {
+    if let Err(e) = crate::sys::start::begin() {
+        eprintln!("Fatal error: {e}");
+        return exit::SETUP.into();
+    }
+    let parsed = match TOOL.start() {
+        Ok(parsed) => parsed,
+        Err(code) => return code,
+    };
+    let (Some(name), Some(json)) = (last(&parsed, Key::Name), last(&parsed, Key::Config)) else {
+        return TOOL.wrong("--name and --config are required");
+    };
+    let channel = start_channel();
+    match Launch::begin(&parsed, name, json, channel.as_ref()) {
+        Ok(launch) => launch.run(channel).into(),
+        Err(e) => {
+            eprintln!("Fatal error: {e}");
+            if let Some(channel) = &channel {
+                let _ = message::send(channel, &Message::Failed(e), None);
+            }
+            exit::SETUP.into()
+        }
+    }
+}
+
+/// The value of an option that was given last.
+fn last(parsed: &Parsed<Key>, key: Key) -> Option<&str> {
+    let of_key = parsed.options.iter().rev().find(|(k, _)| *k == key);
+    of_key.and_then(|(_, value)| value.as_deref())
+}
+
+fn start_channel() -> Option<Passage> {
+    let number = std::env::var(START_FD).ok()?.parse().ok()?;
+    Passage::inherited(inherited(number)?).ok()
+}
+
+/// Everything is decided, nothing is made yet.
+struct Launch {
+    loaded: Loaded,
+    design: Design,
+    report: Report,
+    sockets: Vec<(OwnedFd, i32)>,
+}
+
+impl Launch {
+    fn begin(
+        parsed: &Parsed<Key>,
+        name: &str,
+        json: &str,
+        channel: Option<&Passage>,
+    ) -> Result<Launch, String> {
+        let master = last(parsed, Key::Master);
+        let master = Path::new(master.unwrap_or(crate::lithos::config::master::DEFAULT_PATH));
+        let loaded = load(master, name, json)?;
+        let level = last(parsed, Key::LogLevel).or(loaded.sandbox.log_level.as_deref());
+        let level = level.unwrap_or(&loaded.master.log_level).to_string();
+        let log = loaded.sandbox.log_file(&loaded.name.sandbox, &loaded.master);
+        let stderr = parsed.has(Key::LogStderr);
+        if channel.is_none() {
+            state::make_bases(&loaded.master)?;
+        }
+        let report =
+            Report::open(name, &log, &loaded.output_log(), &level, stderr).map_err(|e| e.to_string())?;
+        let said = |e: String| {
+            report.say(Level::Error, &format!("{name}: {e}"));
+            e
+        };
+        let mut design = loaded
+            .design(&parsed.positionals, std::env::var("TERM").ok())
+            .map_err(said)?;
+        // After what the file says, before what lithos says.
+        let secrets = super::opened::open(&loaded).map_err(said)?;
+        design.process.set(secrets);
+        let mut keep = report.fds();
+        keep.push(loaded.image.as_fd());
+        let sockets = Self::sockets(&design, &keep, channel).map_err(said)?;
+        Ok(Launch {
+            loaded,
+            design,
+            report,
+            sockets,
+        })
+    }
+
+    /// Sockets of the tree have the numbers of the configuration already; what else was inherited is closed. Missing
+    /// ones are opened here: without a tree there is nobody else, and `reuse-port` means one for each process.
+    fn sockets(
+        design: &Design,
+        known: &[BorrowedFd<'_>],
+        channel: Option<&Passage>,
+    ) -> Result<Vec<(OwnedFd, i32)>, String> {
+        let mut sockets = Vec::new();
+        let wanted = |socket: &&Socket| !socket.inside;
+        if channel.is_some() {
+            for socket in design.sockets.iter().filter(wanted) {
+                sockets.extend(inherited(socket.fd).map(|fd| (fd, socket.fd)));
+            }
+        }
+        let mut keep = known.to_vec();
+        keep.extend(sockets.iter().map(|(fd, _)| fd.as_fd()));
+        keep.extend(channel.map(AsFd::as_fd));
+        close_all_but(3, &keep).map_err(|e| format!("close inherited descriptors: {e}"))?;
+        for socket in design.sockets.iter().filter(wanted) {
+            if !sockets.iter().any(|(_, fd)| *fd == socket.fd) {
+                let fd = listen::tcp(socket.address, &socket.options)
+                    .map_err(|e| format!("listen on {}: {e}", socket.address))?;
+                sockets.push((fd, socket.fd));
+            }
+        }
+        Ok(sockets)
+    }
+
+    fn fail(&self, channel: Option<&Passage>, why: String) -> u8 {
+        self.report
+            .say(Level::Error, &format!("{}: {why}", self.design.name));
+        eprintln!("Fatal error: {why}");
+        if let Some(channel) = channel {
+            let _ = message::send(channel, &Message::Failed(why), None);
+        }
+        exit::SETUP
+    }
+
+    /// Without a tree this process stays until the container has ended, and cleans up.
+    fn run(self, channel: Option<Passage>) -> u8 {
+        let (name, base) = (self.design.name.clone(), self.loaded.master.state_dir());
+        if channel.is_some() {
+            return self.start(channel).0;
+        }
+        let (code, cleanable) = self.start(None);
+        if cleanable {
+            let _ = state::remove(&base, &name);
+        }
+        code
+    }
+
+    /// The exit code, and whether this is the process outside.
+    fn start(mut self, channel: Option<Passage>) -> (u8, bool) {
+        let made = match self.make(channel.is_some()) {
+            Ok(made) => made,
+            Err(e) => return (self.fail(channel.as_ref(), e), true),
+        };
+        let plan = std::mem::take(&mut self.design.root.ops);
+        let plan = Plan {
+            base: self.design.root.base.clone(),
+            ops: plan,
+        };
+        let prepared = match plan.prepare() {
+            Ok(prepared) => prepared,
+            Err(e) => return (self.fail(channel.as_ref(), e.to_string()), true),
+        };
+        let cloned = process::pipe().and_then(|(read, write)| {
+            let side = fork(self.namespaces(), channel.is_some())?;
+            Ok((side, read, write))
+        });
+        let (side, read, write) = match cloned {
+            Ok(cloned) => cloned,
+            Err(e) => return (self.fail(channel.as_ref(), format!("new namespaces: {e}")), true),
+        };
+        match side {
+            Side::Inside => {
+                drop(write);
+                if !wait_for_release(read.as_fd()) {
+                    return (exit::SETUP, false);
+                }
+                drop(read);
+                (self.inner(channel, made).run(prepared), false)
+            }
+            Side::Outside(child) => {
+                drop(prepared);
+                (self.outside(&child, write, channel.as_ref(), made.scope), true)
+            }
+        }
+    }
+
+    fn namespaces(&self) -> Namespaces {
+        let mut set = Namespaces::MOUNT | Namespaces::PID | Namespaces::IPC | Namespaces::UTS;
+        if self.design.ids.is_mapped() {
+            set = set | Namespaces::USER;
+        }
+        if self.design.network != Network::Host {
+            set = set | Namespaces::NET;
+        }
+        set
+    }
+
+    /// What has to exist before the root can be prepared.
+    fn make(&mut self, has_tree: bool) -> Result<Made, String> {
+        let master = &self.loaded.master;
+        let name = &self.design.name;
+        let state = state::make(&master.state_dir(), name)
+            .map_err(|e| format!("state directory {}: {e}", master.state_dir().join(name).display()))?;
+        for directory in &self.design.directories {
+            state::make_directory(directory).map_err(|e| format!("{directory}: {e}"))?;
+        }
+        let mut files = Vec::new();
+        for file in &self.design.files {
+            let fd = state::write_file(&state, file).map_err(|e| format!("{file}: {e}"))?;
+            if let Some(target) = &file.target {
+                self.design.root.ops.push(Op::Volume {
+                    source: Source::Host(format!("/proc/self/fd/{}", fd.as_raw_fd()).into()),
+                    target: target.clone(),
+                    flags: Flags::READ_ONLY | Flags::NOSUID | Flags::NODEV | Flags::NOEXEC,
+                });
+                files.push(fd);
+            }
+        }
+        raise_open_files(self.design.process.open_files).map_err(|e| format!("fileno-limit: {e}"))?;
+        let scope = self.scope(has_tree)?;
+        let record = match has_tree {
+            true => Some(self.record()?),
+            false => None,
+        };
+        Ok(Made {
+            _files: files,
+            scope,
+            record,
+        })
+    }
+
+    /// The control group with its limits; below a tree this process, which is about to end, leads the way into it.
+    fn scope(&self, has_tree: bool) -> Result<Option<Scope>, String> {
+        let master = &self.loaded.master;
+        let Some(name) = &master.cgroup_name else {
+            return Ok(None);
+        };
+        let fail = |e: io::Error| format!("control group: {e}");
+        let tree = match has_tree {
+            true => None,
+            false => running_tree(&master.runtime_dir),
+        };
+        let groups = Cgroups::detect(&Options {
+            name,
+            controllers: &master.cgroup_controllers,
+            tree,
+        })
+        .map_err(fail)?;
+        if !has_tree {
+            groups.prepare().map_err(fail)?;
+        }
+        let scope = groups
+            .create(&self.design.name, &self.design.limits)
+            .map_err(fail)?;
+        for unset in scope.unset() {
+            self.report
+                .say(Level::Warn, &format!("{}: {unset}", self.design.name));
+        }
+        if has_tree {
+            scope.join().map_err(fail)?;
+        }
+        Ok(Some(scope))
+    }
+
+    /// `RUNTIME/knots/SB/PROC.N.exit`, empty until the end.
+    fn record(&self) -> Result<File, String> {
+        let dir = self.loaded.master.runtime_dir.join("knots");
+        let path = dir.join(format!("{}.exit", self.design.name));
+        let made = || {
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true);
+            std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
+            options.open(&path)
+        };
+        made().map_err(|e| format!("exit record {}: {e}", path.display()))
+    }
+
+    fn inner(self, channel: Option<Passage>, made: Made) -> Inner {
+        let oom = made.scope.as_ref().and_then(Scope::oom_counter);
+        let Design {
+            name,
+            ids,
+            process,
+            sockets,
+            network,
+            supervision,
+            ..
+        } = self.design;
+        Inner {
+            name,
+            ids,
+            process,
+            supervision,
+            daemon: self.loaded.instance.kind == ProcessKind::Daemon,
+            report: self.report,
+            sockets: self.sockets,
+            inside: sockets.into_iter().filter(|socket| socket.inside).collect(),
+            network,
+            record: made.record,
+            channel,
+            oom: oom.map(|counter| {
+                let now = counter.read();
+                (counter, now)
+            }),
+        }
+    }
+
+    /// The rest of the work outside; then the container is on its own.
+    fn outside(&self, child: &Child, go: OwnedFd, channel: Option<&Passage>, scope: Option<Scope>) -> u8 {
+        if let Some(channel) = channel {
+            let pidfd = child.pidfd.as_ref().map(AsFd::as_fd);
+            let _ = message::send(channel, &Message::Started(child.pid), pidfd);
+        }
+        // By hand: this process lives on outside of the group.
+        let alone = channel.is_none();
+        let group = scope.as_ref().filter(|_| alone);
+        let done = self
+            .equip(child, group)
+            .and_then(|()| nix::unistd::write(&go, b"x").map_err(|e| format!("release: {e}")));
+        if let Err(e) = done {
+            let _ = child.signal(libc::SIGKILL);
+            let code = self.fail(channel, e);
+            if alone {
+                let _ = process::wait(Some(child.pid), WaitOptions::default());
+            }
+            return code;
+        }
+        drop(go);
+        match alone {
+            false => exit::NORMAL,
+            true => wait_for(child),
+        }
+    }
+
+    fn equip(&self, child: &Child, group: Option<&Scope>) -> Result<(), String> {
+        let ids = &self.design.ids;
+        if ids.is_mapped() {
+            write_maps(child.pid, &ids.uid_map, &ids.gid_map, &MapMethod::Direct)
+                .map_err(|e| format!("user namespace: {e}"))?;
+        }
+        if let Some(group) = group {
+            group.add(child.pid).map_err(|e| format!("control group: {e}"))?;
+        }
+        if let Network::Bridged(attachment, hook) = &self.design.network {
+            let netns = File::open(format!("/proc/{}/ns/net", child.pid))
+                .map_err(|e| format!("network namespace: {e}"))?;
+            attachment
+                .connect(netns.as_fd())
+                .map_err(|e| format!("network: {e}"))?;
+            let (words, unknown) = network::arguments(hook, attachment.address.ip);
+            for name in unknown {
+                let text = format!("after-setup-command: unknown variable {name}");
+                self.report.say(Level::Warn, &text);
+            }
+            network::run_hook(&words, netns.as_fd(), self.report.output()).map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+/// What the host has for the container until its root is prepared.
+struct Made {
+    /// Nameless files that mounts are made of.
+    _files: Vec<OwnedFd>,
+    scope: Option<Scope>,
+    record: Option<File>,
+}
+
+enum Side {
+    Inside,
+    Outside(Child),
+}
+
+/// Blocked from the first instant of the container: a request to stop is heard once its first process listens.
+const REQUESTS: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
+
+/// As a child of the tree, our parent, or of this process.
+fn fork(namespaces: Namespaces, has_tree: bool) -> io::Result<Side> {
+    if !has_tree {
+        return Ok(match process::fork_first(namespaces, &REQUESTS)? {
+            Fork::Child => Side::Inside,
+            Fork::Parent(child) => Side::Outside(child),
+        });
+    }
+    Ok(match fork_sibling(namespaces, &REQUESTS)? {
+        None => Side::Inside,
+        Some(pid) => Side::Outside(Child {
+            pid,
+            pidfd: process::pidfd_open(pid).ok(),
+        }),
+    })
+}
+
+/// Passes signals on until the container ends; its exit code is ours.
+fn wait_for(child: &Child) -> u8 {
+    let Ok(signals) = Signals::new(&[libc::SIGTERM, libc::SIGINT, libc::SIGCHLD]) else {
+        return exit::SETUP;
+    };
+    loop {
+        let options = WaitOptions {
+            nohang: true,
+            ..WaitOptions::default()
+        };
+        match process::wait(Some(child.pid), options) {
+            Ok(Some((_, process::Status::Exited(code)))) => return code,
+            Ok(Some(_)) => return exit::FAILURE,
+            Ok(None) => {}
+            Err(_) => return exit::SETUP,
+        }
+        if poll::wait(&[signals.fd()], None).is_err() {
+            return exit::SETUP;
+        }
+        for signal in signals.drain().unwrap_or_default() {
+            if signal != libc::SIGCHLD {
+                let _ = child.signal(signal);
+            }
+        }
+    }
+}
+
+/// The hard limit is inherited and only root of the host can raise it; the process sets both to its number.
+fn raise_open_files(number: u64) -> io::Result<()> {
+    use nix::sys::resource::{getrlimit, setrlimit, Resource};
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if number > hard {
+        setrlimit(Resource::RLIMIT_NOFILE, soft, number)?;
+    }
+    Ok(())
+}
+
+/// The tree of `master.pid`, if it lives.
+fn running_tree(runtime: &Path) -> Option<i32> {
+    let text = fs::read_to_string(runtime.join("master.pid")).ok()?;
+    let pid: i32 = text.trim().parse().ok()?;
+    process::kill(pid, 0).is_ok().then_some(pid)
+}

@@ -1,0 +1,175 @@
+//! Reads everything that decides about one container, from the host and, beneath its root, from the image.
+
+use std::fs;
+use std::io::Read;
+use std::net::ToSocketAddrs;
+use std::path::{Path, PathBuf};
+
+use super::compose::{compose, Facts, Sources};
+use super::design::Design;
+use super::hosts;
+use crate::lithos::config::{self, Container, Master, Sandbox};
+use crate::lithos::instance::{Instance, InstanceName};
+use crate::lithos::policy;
+use crate::sys::fs::Kind;
+use crate::sys::path::Root;
+
+/// Longest container file, bytes; the loader refuses larger ones, too.
+const LONGEST: u64 = 1 << 20;
+
+/// The files that belong to a container.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its name taken apart.
+    pub name: InstanceName,
+    /// The machine.
+    pub master: Master,
+    /// The application.
+    pub sandbox: Sandbox,
+    /// The image's own file.
+    pub container: Container,
+    /// The instance.
+    pub instance: Instance,
+    /// Root of the image.
+    pub image: Root,
+}
+
+/// Reads the files of the container `name`. Errors: lines that name the file and what is wrong in it.
+pub fn load(master_path: &Path, name: &str, json: &str) -> Result<Loaded, String> {
+    let name =
+        InstanceName::parse(name).ok_or_else(|| format!("--name: {name:?} is no name of a container"))?;
+    let instance = Instance::parse(json).map_err(|e| format!("--config: {e}"))?;
+    let master: Master = config::read(master_path).map_err(|e| e.to_string())?;
+    let file = master
+        .sandboxes_dir(master_path)
+        .join(format!("{}.yaml", name.sandbox));
+    let sandbox: Sandbox = config::read(&file).map_err(|e| e.to_string())?;
+    let image = open_image(&sandbox, &instance.image)?;
+    let container = container(&image, &instance.config)?;
+    Ok(Loaded {
+        name,
+        master,
+        sandbox,
+        container,
+        instance,
+        image,
+    })
+}
+
+fn open_image(sandbox: &Sandbox, image: &str) -> Result<Root, String> {
+    let path = sandbox.image_dir.join(image);
+    let parts = Path::new(image).components();
+    let plain = parts
+        .clone()
+        .all(|p| matches!(p, std::path::Component::Normal(_)));
+    if !plain || parts.count() != sandbox.image_dir_levels {
+        return Err(format!(
+            "image {image:?} does not have {} component(s) below image-dir",
+            sandbox.image_dir_levels
+        ));
+    }
+    Root::open(&sandbox.image_dir)
+        .and_then(|root| root.sub(image))
+        .map_err(|e| format!("image {}: {e}", path.display()))
+}
+
+/// The container file: links in the image stay in the image.
+fn container(image: &Root, path: &str) -> Result<Container, String> {
+    if !path.starts_with('/') {
+        return Err(format!("config {path:?} is not an absolute path"));
+    }
+    let (shown, bytes) = read_beneath(image, Path::new(path))?;
+    config::parse(&shown, &bytes).map_err(|e| e.to_string())
+}
+
+/// A file of the image and its name for messages.
+pub(super) fn read_beneath(image: &Root, path: &Path) -> Result<(String, Vec<u8>), String> {
+    let shown = format!("{}{}", image.path().display(), path.display());
+    let fail = |e: std::io::Error| format!("{shown}: {e}");
+    let file = image.open_read(path).map_err(fail)?;
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(fail)?;
+    Ok((shown, bytes))
+}
+
+impl Loaded {
+    /// Decides everything; `arguments` follow those of the container file.
+    pub fn design(&self, arguments: &[String], term: Option<String>) -> Result<Design, String> {
+        let name = self.name.to_string();
+        let mut values =
+            policy::check(&self.sandbox, &self.container, &self.instance, &self.name).map_err(|broken| {
+                broken
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            })?;
+        values.arguments.extend_from_slice(arguments);
+        let facts = self.facts(term)?;
+        compose(&Sources {
+            name: &name,
+            master: &self.master,
+            sandbox: &self.sandbox,
+            container: &self.container,
+            config: &self.instance.config,
+            image: &self.instance.image,
+            address: self.instance.ip_address,
+            values: &values,
+            facts: &facts,
+        })
+    }
+
+    fn facts(&self, term: Option<String>) -> Result<Facts, String> {
+        let etc = self.image.lstat("/etc").is_ok_and(|s| s.kind() == Kind::Dir);
+        let ordinary = |path: &str| etc && self.image.lstat(path).is_ok_and(|s| s.kind() == Kind::File);
+        Ok(Facts {
+            has_hosts: ordinary("/etc/hosts"),
+            has_resolv_conf: ordinary("/etc/resolv.conf"),
+            texts: self.texts()?,
+            term,
+        })
+    }
+
+    fn texts(&self) -> Result<hosts::Texts, String> {
+        let read = |path: &PathBuf| fs::read(path).map_err(|e| format!("{}: {e}", path.display()));
+        let mut texts = hosts::Texts::default();
+        if self.container.hosts_file.copy_from_host {
+            texts.hosts = Some(read(&self.sandbox.hosts_file)?);
+        }
+        if self.container.resolv_conf.copy_from_host {
+            let path = &self.sandbox.resolv_conf;
+            let content = read(path)?;
+            let mode = fs::metadata(path).map(|m| std::os::unix::fs::PermissionsExt::mode(&m.permissions()));
+            texts.resolv_conf = Some((content, mode.unwrap_or(0o644) & 0o777));
+        }
+        if hosts::wants_public(&self.container) {
+            texts.public = Some(public_name()?);
+        }
+        Ok(texts)
+    }
+
+    /// `STDIO_LOG_DIR/SB.log`, or a file for each process entry.
+    pub fn output_log(&self) -> PathBuf {
+        let sandbox = &self.name.sandbox;
+        let name = match self.sandbox.output_log {
+            config::sandbox::OutputLog::Sandbox => format!("{sandbox}.log"),
+            config::sandbox::OutputLog::Process => format!("{sandbox}.{}.log", self.name.process),
+        };
+        self.master.stdio_log_dir.join(name)
+    }
+}
+
+/// The first IPv4 address of the host's name, and the name.
+fn public_name() -> Result<String, String> {
+    let name = nix::unistd::gethostname().map_err(|e| format!("name of the host: {e}"))?;
+    let name = name.to_string_lossy().into_owned();
+    let mut found = (name.as_str(), 0)
+        .to_socket_addrs()
+        .map_err(|e| format!("public-hostname: the name of the host, {name}, has no address: {e}"))?;
+    match found.find(|address| address.is_ipv4()) {
+        Some(address) => Ok(format!("{} {name}", address.ip())),
+        None => Err(format!(
+            "public-hostname: the name of the host, {name}, has no IPv4 address"
+        )),
+    }
+}

@@ -1,0 +1,50 @@
+//! The secrets of a container, opened with the key of its sandbox. They end up in the environment of the process only.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::load::{read_beneath, Loaded};
+use crate::lithos::config::{self, container::Secrets};
+use crate::lithos::secrets::{self, file};
+
+/// Names and plain values; empty without any key being read when the container file has none.
+///
+/// Errors: one line; it never holds a part of a secret.
+pub fn open(loaded: &Loaded) -> Result<Vec<(String, String)>, String> {
+    let sealed = sealed(loaded)?;
+    if sealed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = loaded.sandbox.secrets_private_key.as_ref();
+    let path = path.ok_or("the container has secrets, but the sandbox has no secrets-private-key")?;
+    let keys = file::load(path).map_err(|e| format!("secrets-private-key {}: {e}", path.display()))?;
+    let mut namespaces = loaded.sandbox.namespaces();
+    let more = &loaded.instance.extra_secrets_namespaces;
+    namespaces.extend(more.iter().map(String::as_str));
+    let mut opened = Vec::new();
+    for (name, values) in &sealed {
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let secret = secrets::open_any(&keys, &values, &namespaces).map_err(|reasons| {
+            let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+            format!("secret {name}: {}", reasons.join("; "))
+        })?;
+        opened.push((name.clone(), secret.to_string()));
+    }
+    Ok(opened)
+}
+
+/// Of the container file, or of the file it names: in the image, relative names beside the container file.
+fn sealed(loaded: &Loaded) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let container = &loaded.container;
+    let Some(path) = &container.secret_environ_file else {
+        return Ok(container.secret_environ.clone());
+    };
+    if !container.secret_environ.is_empty() {
+        return Err("secret-environ and secret-environ-file cannot both be set".into());
+    }
+    let beside = Path::new(&loaded.instance.config).parent();
+    let path = beside.unwrap_or(Path::new("/")).join(path);
+    let (shown, bytes) = read_beneath(&loaded.image, &path)?;
+    let secrets: Secrets = config::parse(&shown, &bytes).map_err(|e| e.to_string())?;
+    Ok(secrets.0)
+}
