@@ -41,11 +41,13 @@ test-bats: test-binaries
 # Real control groups of version 2, and lithos_tree as the first process, in a virtual machine under software emulation.
 # The emulator and the kernel are Debian packages, unpacked into the target folder; nothing is installed.
 VM_FOLDER := $(TARGET)/vm
-test-vm:
+test-vm: test-binaries
 	@vm/packages $(VM_FOLDER)
 	@unit=$$(cargo test --locked --lib --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$$/\1/p') && \
 	    ln -sf "$$(realpath "$$unit")" $(VM_FOLDER)/unit-tests
 	@for test in cgroup machine; do vm/run $(VM_FOLDER) $$test $(VM_FOLDER)/unit-tests || exit 1; done
+	@vm/run $(VM_FOLDER) knot $(OUT)/lithos_knot
+	@vm/run $(VM_FOLDER) init $(OUT)/lithos_tree $(OUT)/lithos_knot
 
 demo: NEEDS = demo
 demo: prepare build

@@ -34,12 +34,12 @@ above() { [ "$1" -gt "$2" ] || { echo "$1 is not above $2"; return 1; }; }
 
 equal() { [ "$1" = "$2" ] || { echo "is:        $1"; echo "should be: $2"; return 1; }; }
 
-# Waits up to ten seconds for a command to succeed.
+# Waits up to thirty seconds for a command to succeed: the emulator is slow, and slower on a busy machine.
 until_ok() {
     n=0
-    until "$@"; do
+    until "$@" 2>/dev/null; do
         n=$((n + 1))
-        [ $n -lt 100 ] || { echo "still not: $*"; return 1; }
+        [ $n -lt 300 ] || { echo "still not: $*"; return 1; }
         sleep 0.1
     done
 }
