@@ -366,3 +366,113 @@ SH
     nothing_is_left
     ! pgrep -f 'sleep 424[6]'
 }
+
+@test "_run_in_netns --pid runs in the network of a process" {
+    commands <<'YAML'
+alone: !Command { container: bb, isolate-network: true, run: "touch /work/started; exec sleep 4248" }
+YAML
+    begin alone
+    inner=$(pgrep -f 'sleep 424[8]' | head -1)
+    [ -n "$inner" ]
+    run --separate-stderr vagga _run_in_netns --pid "$inner" bb sh -c 'ip -o link | wc -l; readlink /proc/self/ns/net'
+    echo "$output" "$stderr"
+    [ "$status" -eq 0 ]
+    [ "${lines[0]}" = 1 ]
+    [ "${lines[1]}" = "$(readlink "/proc/$inner/ns/net")" ]
+    run --separate-stderr vagga _run_in_netns --pid "$inner" bb sh -c 'exit 41'
+    [ "$status" -eq 41 ]
+    kill -TERM "$pid"
+    wait "$pid" || true
+    for word in 4194305 0 x -1; do
+        run --separate-stderr vagga _run_in_netns --pid "$word" bb true
+        [ "$status" -eq 121 ] || { echo "$word: $status $stderr"; false; }
+        contains "$stderr" "Can't use the network namespace of process $word"
+    done
+}
+
+# As above for an ordinary user. sudo hands its words to a shell of root, with an environment of its own.
+# bats test_tags=root
+@test "the gateway of an ordinary user, through sudo" {
+    commands <<'YAML'
+group: !Supervise
+  children:
+    web:
+      !Command
+      container: bb
+      network: { ip: 172.23.0.1, ports: { 8000: 80 } }
+      run: "ping -c 1 -W 2 172.23.255.1 >/dev/null && touch /work/outside; touch /work/started; while true; do echo answer | nc -l -p 80; done"
+YAML
+    mkdir bin
+    cat > bin/sudo <<'SH'
+#!/bin/sh
+[ -e /run/refuse ] && { echo "sudo: a password is required" >&2; exit 1; }
+echo "$*" > /run/request
+read code < /run/answer
+exit "$code"
+SH
+    chmod 755 bin/sudo
+    cat > host.sh <<'SH'
+set -exo pipefail
+id=23456
+mount -t tmpfs none /run
+mkdir -m 700 /run/here
+mkfifo -m 622 /run/request
+mkfifo -m 644 /run/answer
+# The directories of bats are closed to others.
+mkdir /run/project
+cp -r vagga.yaml busybox.tar bin /run/project
+cd /run/project
+chown -R $id:$id . /run/here
+ip link set lo up
+vagga=$(command -v vagga)
+{ while true; do
+    read -r line < /run/request
+    echo "$line" >> /run/requests
+    code=0
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin $line >> /run/root.out 2>&1 || code=$?
+    echo $code > /run/answer
+done; } &
+root=$!
+trap 'kill $root' EXIT
+as() { setpriv --reuid $id --regid $id --clear-groups env "PATH=$PWD/bin:$PATH" XDG_RUNTIME_DIR=/run/here HOME=/run/here "$@"; }
+as vagga _build bb
+touch /run/refuse
+! as vagga _create_netns > refused.out 2> refused.err
+grep "Can't set up the network namespace: sudo:" refused.err
+[ ! -e /run/here/vagga ]
+rm /run/refuse
+as vagga _create_netns > create.out
+grep 'ip link add vagga type veth' create.out
+as vagga _run_in_netns bb ip -4 -o addr | grep 172.23.255.2
+(as vagga group > group.out 2>&1) &
+group=$!
+for i in $(seq 100); do [ -e started ] && break; sleep 0.1; done
+ls started outside
+for i in $(seq 20); do busybox nc -w 2 172.23.255.2 8000 > answer </dev/null && grep answer answer && break; sleep 0.2; done
+grep answer answer
+kill -TERM $(pgrep -P $group vagga || echo $group)
+wait $group || true
+as vagga _destroy_netns 2> destroy.err
+[ ! -s destroy.err ] || { cat destroy.err; exit 1; }
+[ ! -e /run/here/vagga ]
+[ "$(ip -o link | wc -l)" = 1 ]
+[ "$(wc -l < /run/requests)" = 2 ]
+grep -q -- "_create_netns --host-part [0-9]*:/run/here/vagga" /run/requests
+SH
+    run timeout 100 unshare --net --mount --propagation private bash host.sh
+    echo "$output"
+    [ "$status" -eq 0 ]
+    nothing_is_left
+}
+
+@test "without sudo the way as root is named, and nothing is left" {
+    [ "$(id -u)" -ne 0 ] || skip "root needs none"
+    command -v sudo > /dev/null && skip "there is a sudo"
+    export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR
+    run --separate-stderr vagga _create_netns
+    [ "$status" -eq 121 ]
+    contains "$stderr" "Can't set up the network namespace: sudo: "
+    contains "$stderr" 'run `vagga _create_netns` as root'
+    [ ! -e "$XDG_RUNTIME_DIR/vagga" ]
+    nothing_is_left
+}

@@ -160,8 +160,9 @@ impl Gateway {
 
     /// What destroying changes on the host.
     fn destruction(&self, no_iptables: bool) -> Vec<Step> {
-        let mut steps: Vec<Step> = ["net", "user"].map(|kind| Step::Release(self.file(kind))).into();
-        steps.push(Step::RemoveCable);
+        // The cable first: it goes by itself with the last namespace.
+        let mut steps = vec![Step::RemoveCable];
+        steps.extend(["net", "user"].map(|kind| Step::Release(self.file(kind))));
         if !no_iptables {
             steps.push(Step::RemoveRules);
         }
@@ -511,7 +512,8 @@ mod tests {
         assert!(!shown.contains("nft"), "{shown}");
         let destroyed = text(&gateway.destruction(false));
         assert!(
-            destroyed.contains("ip link delete vagga\nnft delete table ip vagga\n"),
+            destroyed.starts_with("ip link delete vagga\numount /run/x/vagga/netns\n")
+                && destroyed.ends_with("nft delete table ip vagga\n"),
             "{destroyed}"
         );
     }
