@@ -15,12 +15,18 @@ DESTDIR ?=
 
 all: build
 
+# The tools of lithos are names of one executable: what they share is optimized, stored and mapped once.
+LITHOS := $(notdir $(basename $(wildcard src/bin/lithos_*.rs)))
+NAMES   = for name in $(LITHOS); do ln -f $(OUT)/lithos $(OUT)/$$name || exit 1; done
+
 build:
-	$(STATIC) cargo build --release --locked --target $(HOST)
+	$(STATIC) cargo build --release --locked --target $(HOST) --bin vagga --bin lithos
+	@$(NAMES)
 
 # The binaries under test: the released one and the small tools that only tests use.
 test-binaries:
-	$(STATIC) cargo build --release --locked --target $(HOST) --features test-tools
+	$(STATIC) cargo build --release --locked --target $(HOST) --features test-tools --bin vagga --bin lithos --bin refuse-syscalls
+	@$(NAMES)
 
 prepare:
 	@.ci/prepare $(NEEDS)

@@ -9,6 +9,7 @@ pub mod image;
 pub mod init;
 pub mod instance;
 pub mod knot;
+pub mod multicall;
 pub mod network;
 pub mod policy;
 pub mod sandboxes;
