@@ -309,6 +309,37 @@ YAML
     [ "$(ran)" = 'last v2 ' ]
 }
 
+@test "steps whose files other steps make: layers from then on, and nothing is skipped that makes them" {
+    write_project <<'YAML'
+containers:
+  c:
+    setup:
+    - !Tar { url: ./busybox.tar }
+    - !Sh "echo one >> /work/log; cat /work/source > /work/made"
+    - !Copy { source: /work/made, path: /made }
+    - !Sh "echo two >> /work/log; echo v1 > /last"
+YAML
+    : > log
+    echo 1 > source
+    run vagga _version_hash c
+    [ "$status" -eq 29 ]
+    build
+    [ "$(ran)" = 'one two ' ]
+    # The first build has kept all its steps.
+    sed -i 's/v1/v2/' vagga.yaml
+    build
+    [ "$(ran)" = 'two ' ]
+    [ "$(cat .vagga/c/made .vagga/c/last)" = $'1\nv2' ]
+    contains "$(vagga _layers c)" '!Copy'
+    # Without the file nobody knows which layers are right: what makes it runs, what comes before does not.
+    rm made
+    echo 2 > source
+    build
+    [ "$(ran)" = 'one two ' ]
+    lacks "$(cat build.log)" '!Tar'
+    [ "$(cat made .vagga/c/made)" = $'2\n2' ]
+}
+
 @test "a failed step leaves its root to look at, and the steps before it are kept" {
     steps
     sed -i 's/echo last/mkdir \/made; false; echo last/' vagga.yaml

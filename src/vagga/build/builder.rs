@@ -62,7 +62,7 @@ pub struct Builder<'a> {
     pub(super) initial_environ: BTreeMap<String, String>,
     /// The root is an overlay of layers, not a directory of its own.
     pub(super) stack: Option<Stack>,
-    /// The version's digest before every step and after the last one, if it is known.
+    /// The version's digest before every step and after the last one, as far as it is known.
     pub(super) boundaries: Vec<Digest>,
     /// Network namespace of isolated commands, made when first needed.
     network: Option<OwnedFd>,

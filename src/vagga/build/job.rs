@@ -37,7 +37,8 @@ pub(super) struct Job<'a> {
     pub dir: &'a Path,
     /// Images of the containers this one is built from.
     pub images: BTreeMap<String, Image>,
-    /// The version's digest before every step and after the last one; empty while the version is not known.
+    /// The version's digest before every step and after the last one; before the first steps only while the version is
+    /// not known.
     pub boundaries: Vec<Digest>,
     /// Nothing of earlier builds may be used.
     pub force: bool,
@@ -118,6 +119,7 @@ impl Job<'_> {
                 continue;
             }
             b.progress.step(&title);
+            b.foresee(n, s);
             step::build(b, s)
                 .and_then(|()| b.keep_layer(s, &title))
                 .map_err(|e| at(&format!("step {} of {total} failed: {title}", n + 1), e))?;
@@ -163,8 +165,8 @@ impl Job<'_> {
         Timings::start(&log).at("write", &log)
     }
 
-    /// True when layers may be kept: not when the configuration forbids it, nor while it is not known what they would
-    /// depend on.
+    /// True when layers may be kept: not when the configuration forbids it, nor when it is not known what even the
+    /// first one would depend on.
     pub(super) fn keeps_layers(&self) -> bool {
         self.project.settings.layers && !self.boundaries.is_empty()
     }

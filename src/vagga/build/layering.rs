@@ -19,16 +19,33 @@ impl Builder<'_> {
         self.stack.as_ref().map_or(0, |stack| stack.done)
     }
 
+    /// Learns what the step `n` depends on, if that is known only now: it reads what an earlier step has made, or after
+    /// the step what it has made itself (a lock file in the project).
+    pub(super) fn foresee(&mut self, n: usize, step: &Step) {
+        let (Some(stack), Some(before)) = (&mut self.stack, self.boundaries.get(n)) else {
+            return;
+        };
+        if !stack.keyed || self.boundaries.len() > n + 1 {
+            return;
+        }
+        let container = self.project.config.containers.get(&self.name);
+        let after = version::extended(self.project, self.storage, &identity(), before, step);
+        if let (Some(container), Ok(after)) = (container, after) {
+            stack.extend((self.ids, &self.project.settings), container, step, &after);
+            self.boundaries.push(after);
+        }
+    }
+
     /// A step has been done: what it changed becomes a layer, and the next one begins on top of it.
     pub(super) fn keep_layer(&mut self, step: &Step, title: &str) -> Result<(), StepError> {
-        let Some(stack) = self.stack.as_mut().filter(|stack| stack.keyed) else {
+        let Some(n) = self.stack.as_ref().filter(|s| s.keyed).map(|s| s.done) else {
             return Ok(());
         };
-        let n = stack.done;
-        let key = stack.key(n + 1);
+        self.foresee(n, step);
+        let key = self.stack.as_ref().and_then(|stack| stack.key(n + 1));
         let (Some(key), true) = (key, self.is_as_hashed(n, step)) else {
             if let Some(stack) = &mut self.stack {
-                log::info!("files changed during {title}: no layers from here on");
+                log::info!("files are missing or changed during {title}: no layers from here on");
                 stack.keyed = false;
             }
             return Ok(());

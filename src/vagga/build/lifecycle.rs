@@ -138,11 +138,10 @@ impl<'a> Lifecycle<'a> {
 
     /// The version; `None` when it can be known only after the build.
     fn version(&self, name: &str, ids: &IdMaps) -> Result<Option<Version>, Failure> {
-        match version::version_by_steps(self.project, self.storage, ids, name) {
-            Ok((version, boundaries)) => {
-                self.boundaries.borrow_mut().insert(name.to_string(), boundaries);
-                Ok(Some(version))
-            }
+        let (version, boundaries) = version::version_by_steps(self.project, self.storage, ids, name);
+        self.boundaries.borrow_mut().insert(name.to_string(), boundaries);
+        match version {
+            Ok(version) => Ok(Some(version)),
             Err(VersionError::NotReady(why)) => {
                 log::info!("version of container {name:?} is not known yet: {why}");
                 Ok(None)

@@ -16,7 +16,11 @@ use super::{metadata, settle, Image};
 use crate::sys::fs::Stat;
 use crate::sys::mount;
 use crate::sys::path::Root;
+use crate::vagga::config::step::{Copy, Tar};
+use crate::vagga::config::{Container, Settings, Step};
+use crate::vagga::ids::IdMaps;
 use crate::vagga::layers::{self, Chain, Content, Context, Draft, Id, Key, Marker, Store, DIFF};
+use crate::vagga::version::Digest;
 
 /// Layers under one overlay; when there are more they are made into one. (The kernel takes 500, but the options of a
 /// mount have to fit into a page.)
@@ -31,6 +35,8 @@ pub(super) struct Stack {
     store: Store,
     draft: Draft,
     chain: Chain,
+    /// What tells the builds of the images apart that steps refer to.
+    images: Vec<(String, String)>,
     container: String,
     /// Layers that are there already are replaced.
     anew: bool,
@@ -67,6 +73,7 @@ impl Stack {
         };
         let mut stack = Stack {
             chain: Chain::new(context, job.name, job.config, &job.boundaries),
+            images: images.clone(),
             store,
             draft,
             container: job.name.to_string(),
@@ -80,7 +87,7 @@ impl Stack {
         };
         let state = match job.force {
             true => None,
-            false => stack.find(),
+            false => stack.find(steps_to_skip(job)),
         };
         if state.is_none() {
             stack.skeleton().at("create a layer in", &dir)?;
@@ -88,9 +95,9 @@ impl Stack {
         Ok((stack, state))
     }
 
-    /// Goes to the last step that a build can begin behind.
-    fn find(&mut self) -> Option<Snapshot> {
-        for done in (0..self.chain.steps.len()).rev() {
+    /// Goes to the last step that a build can begin behind, which is at most the one of this number.
+    fn find(&mut self, most: usize) -> Option<Snapshot> {
+        for done in (0..self.chain.steps.len().min(most.saturating_add(1))).rev() {
             let key = self.chain.steps.get(done)?.as_str();
             let Some(marker) = self.store.load(key) else {
                 continue;
@@ -191,7 +198,7 @@ impl Stack {
 
     /// Lies on the layers of an image from now on instead of the bare root. False, and nothing is changed, when the
     /// image has none, or other ids.
-    pub fn rebase(&mut self, image: &Image, job_ids: &crate::vagga::ids::IdMaps) -> bool {
+    pub fn rebase(&mut self, image: &Image, job_ids: &IdMaps) -> bool {
         if !metadata::same_maps(&image.dir, job_ids).unwrap_or(false) {
             return false;
         }
@@ -200,6 +207,23 @@ impl Stack {
         };
         self.below = below;
         true
+    }
+
+    /// The digest of the version after one more step has become known.
+    pub fn extend(
+        &mut self,
+        (ids, settings): (&IdMaps, &Settings),
+        container: &Container,
+        step: &Step,
+        after: &Digest,
+    ) {
+        let context = Context {
+            ids,
+            settings,
+            images: &self.images,
+        };
+        self.chain
+            .extend(context, &self.container, container, step, after);
     }
 
     /// Key of the layer after so many steps.
@@ -365,6 +389,32 @@ impl Stack {
         draft.mkdir(&name, 0o755)?;
         draft.mkdir(name.join(DIFF), 0o755)?;
         draft.sub(&name)
+    }
+}
+
+/// How many steps need not run when their layers are there: all, or, while files of the project are missing that the
+/// version depends on, those before the first one that could make them.
+fn steps_to_skip(job: &Job) -> usize {
+    let setup = &job.config.setup;
+    match job.boundaries.len() > setup.len() {
+        true => setup.len(),
+        false => setup.iter().take_while(|step| spares_project(step)).count(),
+    }
+}
+
+/// True for steps that never write to the project, neither themselves nor by programs that the user has chosen.
+fn spares_project(step: &Step) -> bool {
+    match step {
+        Step::Alpine(_) | Step::AlpineRepo(_) => true,
+        Step::Debian(_) | Step::DebianRelease(_) | Step::AptTrust(_) => true,
+        Step::Ubuntu(_) | Step::UbuntuRelease(_) | Step::UbuntuUniverse => true,
+        Step::UbuntuRepo(_) | Step::UbuntuPPA(_) | Step::Repo(_) => true,
+        Step::Install(_) | Step::BuildDeps(_) => true,
+        Step::FromImage(_) | Step::Container(_) => true,
+        Step::Env(_) | Step::Depends(_) | Step::CacheDirs(_) => true,
+        Step::PipConfig(_) | Step::NpmConfig(_) | Step::GemConfig(_) | Step::ComposerConfig(_) => true,
+        Step::Tar(Tar { path, .. }) | Step::Copy(Copy { path, .. }) => !path.starts_with("/work"),
+        _ => false,
     }
 }
 

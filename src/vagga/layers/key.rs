@@ -63,7 +63,8 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Keys of the container `name` whose version digest stood as in `boundaries` before its first and after each step.
+    /// Keys of the container `name` whose version digest stood as in `boundaries` before its first and after each step;
+    /// when the digest is known for the first steps only, then the keys are too.
     pub fn new(context: Context, name: &str, container: &Container, boundaries: &[Digest]) -> Chain {
         let first = boundaries.first().cloned().unwrap_or_default();
         let mut steps = vec![root(context, &first)];
@@ -74,6 +75,21 @@ impl Chain {
         }
         let finished = finished(&last, name, container);
         Chain { steps, finished }
+    }
+
+    /// One more step, whose `after` was not known before. The others of `container` follow it.
+    pub fn extend(
+        &mut self,
+        context: Context,
+        name: &str,
+        container: &Container,
+        step: &Step,
+        after: &Digest,
+    ) {
+        if let Some(last) = self.steps.last().map(|last| next(context, last, step, after)) {
+            self.finished = finished(&last, name, container);
+            self.steps.push(last);
+        }
     }
 }
 

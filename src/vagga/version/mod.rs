@@ -108,16 +108,17 @@ pub fn version(
 }
 
 /// [`version`], and the state of the digest before every step of the container and after the last one: what layers of
-/// builds are named by.
+/// builds are named by. Without a version it is the state before every step up to the first one that is not ready.
 pub fn version_by_steps(
     project: &Project,
     storage: &Storage,
     ids: &IdMaps,
     container: &str,
-) -> Result<(Version, Vec<Digest>), VersionError> {
+) -> (Result<Version, VersionError>, Vec<Digest>) {
     let mut steps = Stepwise::default();
-    encode_container(project, storage, ids, container, &mut steps)?;
-    Ok(steps.finish())
+    let encoded = encode_container(project, storage, ids, container, &mut steps);
+    let (version, boundaries) = steps.finish();
+    (encoded.map(|()| version), boundaries)
 }
 
 /// The digest after one more step, as its files are now.
