@@ -254,3 +254,65 @@ YAML
     contains "$output" 'owner 1:2 755 /dir'
     contains "$output" 'owner 1:2 4755 /dir/exe.sh'
 }
+
+@test "an archive that unpacks to more than the limit ends the build, not the disk" {
+    write_project <<'YAML'
+containers:
+  tar: { setup: [ !Tar { url: ./bomb.tar.gz } ] }
+  zip: { setup: [ !Unzip { url: ./bomb.zip } ] }
+  oci: { setup: [ !FromImage ./img ] }
+  holes: { setup: [ !Tar { url: ./holes.tar.gz } ] }
+YAML
+    python3 - <<'PY'
+import hashlib, io, json, os, tarfile, zipfile
+lines, zeros = b"y\n" * (1 << 19), bytes(1 << 20)
+def tar(name, block, blocks):
+    with tarfile.open(name, "w:gz") as t:
+        for n in range(3):
+            entry = tarfile.TarInfo(f"f{n}")
+            entry.size = len(block) * blocks
+            t.addfile(entry, io.BytesIO(block * blocks))
+tar("bomb.tar.gz", lines, 4)
+tar("holes.tar.gz", zeros, 20)
+with zipfile.ZipFile("bomb.zip", "w", zipfile.ZIP_DEFLATED) as z:
+    for n in range(3):
+        z.writestr(f"f{n}", lines * 4)
+# Two layers, each of which would fit.
+os.makedirs("img/blobs/sha256")
+def blob(data):
+    digest = hashlib.sha256(data).hexdigest()
+    open(f"img/blobs/sha256/{digest}", "wb").write(data)
+    return {"digest": "sha256:" + digest, "size": len(data)}
+layers, diffs = [], []
+for n in range(2):
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as t:
+        entry = tarfile.TarInfo(f"l{n}")
+        entry.size = 6 << 20
+        t.addfile(entry, io.BytesIO(lines * 6))
+    layers.append(blob(plain.getvalue()) | {"mediaType": "application/vnd.oci.image.layer.v1.tar"})
+    diffs.append(layers[-1]["digest"])
+config = blob(json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diffs}}).encode())
+kind = "application/vnd.oci.image.manifest.v1+json"
+manifest = blob(json.dumps({"schemaVersion": 2, "mediaType": kind, "layers": layers,
+    "config": config | {"mediaType": "application/vnd.oci.image.config.v1+json"}}).encode())
+open("img/index.json", "w").write(json.dumps({"schemaVersion": 2, "manifests": [manifest | {"mediaType": kind}]}))
+open("img/oci-layout", "w").write('{"imageLayoutVersion": "1.0.0"}')
+PY
+    for container in tar zip oci; do
+        VAGGA_SETTINGS='max-unpacked-size: 10Mi' run --separate-stderr vagga _build $container
+        [ "$status" -eq 121 ]
+        contains "$stderr" 'larger than the setting `max-unpacked-size` allows'
+        [ ! -e .vagga/$container ]
+        [ "$(du -sm .vagga | cut -f1)" -le 50 ]
+        vagga _build $container 2>/dev/null
+    done
+    # Zeros take no space.
+    VAGGA_SETTINGS='max-unpacked-size: 10Mi' vagga _build holes 2>/dev/null
+    [ "$(stat -c %s .vagga/holes/f2)" = $((20 << 20)) ]
+    # It is nothing that a project may change.
+    echo 'max-unpacked-size: 100Gi' > .vagga.settings.yaml
+    run --separate-stderr vagga _build tar
+    [ "$status" -ne 0 ]
+    contains "$stderr" max-unpacked-size
+}

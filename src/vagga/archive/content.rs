@@ -11,9 +11,17 @@ pub const CHUNK: usize = 128 * 1024;
 const SPARSE_FROM: u64 = 1 << 20;
 
 /// Copies `data`, which announced `size` bytes, through `buffer`; large files get holes where they are zero, so that
-/// zeros cost no disk.
-pub fn copy(data: &mut dyn Read, file: &mut File, size: u64, buffer: &mut [u8]) -> io::Result<()> {
-    let mut written = 0u64;
+/// zeros cost no disk. At most `limit` bytes are written; returns how many were.
+///
+/// Errors: `QuotaExceeded` when there would be more.
+pub fn copy(
+    data: &mut dyn Read,
+    file: &mut File,
+    size: u64,
+    buffer: &mut [u8],
+    limit: u64,
+) -> io::Result<u64> {
+    let (mut length, mut written) = (0u64, 0u64);
     let mut hole = false;
     if size >= SPARSE_FROM {
         fits(file, size)?;
@@ -27,14 +35,26 @@ pub fn copy(data: &mut dyn Read, file: &mut File, size: u64, buffer: &mut [u8]) 
         if hole {
             file.seek(SeekFrom::Current(n as i64))?;
         } else {
+            written += n as u64;
+            if written > limit {
+                return Err(too_much());
+            }
             file.write_all(chunk)?;
         }
-        written += n as u64;
+        length += n as u64;
     }
     if hole {
-        file.set_len(written)?;
+        file.set_len(length)?;
     }
-    Ok(())
+    Ok(written)
+}
+
+/// What is unpacked has no end in sight, or none that we should wait for.
+fn too_much() -> io::Error {
+    io::Error::new(
+        ErrorKind::QuotaExceeded,
+        "what is unpacked is larger than the setting `max-unpacked-size` allows",
+    )
 }
 
 /// Refuses a file that its file system can never hold, at once and not after years of zeros: holes take no space in an

@@ -20,7 +20,7 @@ mod zip;
 pub use clerk::{Clerk, What};
 pub use compression::{decompress, decompress_ahead};
 pub use guard::Guard;
-pub use options::{Options, Owners, Package};
+pub use options::{Options, Owners, Package, UNPACKED_LIMIT};
 pub use tar::{unpack_tar, unpack_tar_with};
 pub use whiteouts::Whiteouts;
 pub use writer::{Meta, Writer};
@@ -69,6 +69,8 @@ impl From<io::Error> for ArchiveError {
 pub struct Summary {
     /// Entries written.
     pub entries: u64,
+    /// Bytes of content written, without holes.
+    pub bytes: u64,
     /// Device nodes left out: an unprivileged user cannot make them.
     pub devices: u64,
     /// Every name of a package, in its order and as dpkg lists it: a line each, beginning with `/`.

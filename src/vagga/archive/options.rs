@@ -30,7 +30,13 @@ pub struct Options {
     pub layer: bool,
     /// What the archive says of its top is said of the destination: mode, owner, time, attributes.
     pub top: bool,
+    /// Most bytes of content that are written; what becomes holes does not count. More are an error: an archive of a few
+    /// megabytes can unpack to a full disk.
+    pub limit: u64,
 }
+
+/// Default of [`Options::limit`] and of the setting `max-unpacked-size`: 64 GiB.
+pub const UNPACKED_LIMIT: u64 = 64 << 30;
 
 impl Default for Options {
     fn default() -> Options {
@@ -41,6 +47,7 @@ impl Default for Options {
             package: None,
             layer: false,
             top: false,
+            limit: UNPACKED_LIMIT,
         }
     }
 }

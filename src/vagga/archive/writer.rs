@@ -272,21 +272,23 @@ impl<'a> Writer<'a> {
 
     fn try_file(&mut self, path: &Path, meta: Meta, size: u64, data: &mut dyn Read) -> io::Result<()> {
         let (owners, layer) = (self.options.owners, self.options.layer);
+        let left = self.options.limit.saturating_sub(self.summary.bytes);
         let mut buffer = std::mem::take(&mut self.buffer);
-        let result = (|| {
+        let result: io::Result<u64> = (|| {
             let (parent, name) = self.parent_of(path)?;
             let root = &parent.root;
             let mut file = replacing(root, name, layer, || root.create_new(name, 0o600))?;
-            content::copy(data, &mut file, size, &mut buffer)?;
+            let written = content::copy(data, &mut file, size, &mut buffer, left)?;
             parent.set_owner(owners, meta.owner, |uid, gid| fchown(&file, Some(uid), Some(gid)))?;
             file.set_permissions(Permissions::from_mode(meta.mode & 0o7777))?;
-            match meta.mtime.map(time) {
-                Some(time) => file.set_times(FileTimes::new().set_accessed(time).set_modified(time)),
-                None => Ok(()),
+            if let Some(time) = meta.mtime.map(time) {
+                file.set_times(FileTimes::new().set_accessed(time).set_modified(time))?;
             }
+            Ok(written)
         })();
         self.buffer = buffer;
-        result
+        self.summary.bytes += result?;
+        Ok(())
     }
 
     /// A symbolic link with the text `target`, which is never followed outside of the destination by this writer.

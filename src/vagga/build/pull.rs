@@ -156,6 +156,7 @@ impl Job<'_> {
                 false => Owners::Keep,
             },
             top: true,
+            limit: self.project.settings.max_unpacked_size,
             ..Options::default()
         };
         Writer::new(&root, Path::new("/"), &options)

@@ -60,6 +60,8 @@ pub struct Settings {
     pub versioned_build_dir: bool,
     /// No file of an image is younger than this, seconds since 1970; `SOURCE_DATE_EPOCH` of builds.
     pub source_date_epoch: i64,
+    /// Most bytes that one archive or image may unpack to.
+    pub max_unpacked_size: u64,
     /// Index files after each build.
     pub index_all_images: bool,
     /// Hard-link identical files of new images.
@@ -104,6 +106,7 @@ impl Default for Settings {
             build_lock_wait: false,
             versioned_build_dir: false,
             source_date_epoch: SOURCE_DATE_EPOCH,
+            max_unpacked_size: crate::vagga::archive::UNPACKED_LIMIT,
             index_all_images: false,
             hard_link_identical_files: false,
             hard_link_between_projects: false,

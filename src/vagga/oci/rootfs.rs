@@ -21,20 +21,22 @@ pub struct Unpacked {
     pub devices: u64,
 }
 
-/// Unpacks all layers into `root`. `owners`: see [`Owners`].
+/// Unpacks all layers into `root`, `limit` bytes of content at most. `owners`: see [`Owners`].
 ///
 /// Whiteouts hide only what lower layers have (OCI image specification, "Layer"): those of a layer are applied before
 /// its entries are written, in whatever order the archive has them.
 ///
 /// Errors: broken archives, names that lead out, a layer that is not what the configuration says.
-pub fn unpack(image: &Image, root: &Root, owners: Owners) -> Result<Unpacked, OciError> {
+pub fn unpack(image: &Image, root: &Root, owners: Owners, limit: u64) -> Result<Unpacked, OciError> {
     let mut done = Unpacked::default();
+    let mut left = limit;
     for (n, layer) in image.layers.iter().enumerate() {
         if n > 0 {
             let whiteouts = Whiteouts::read(decompress(open(layer)?)?).map_err(|e| about(n, &e))?;
             whiteouts.apply(root).map_err(|e| about(n, &e))?;
         }
-        let summary = unpack_layer(layer, root, owners, n)?;
+        let summary = unpack_layer(layer, root, (owners, left), n)?;
+        left = left.saturating_sub(summary.bytes);
         done.entries += summary.entries;
         done.devices += summary.devices;
     }
@@ -44,12 +46,13 @@ pub fn unpack(image: &Image, root: &Root, owners: Owners) -> Result<Unpacked, Oc
 fn unpack_layer(
     layer: &Layer,
     root: &Root,
-    owners: Owners,
+    (owners, limit): (Owners, u64),
     n: usize,
 ) -> Result<crate::vagga::archive::Summary, OciError> {
     let options = Options {
         owners,
         layer: true,
+        limit,
         ..Options::default()
     };
     let writer = Writer::new(root, Path::new("/"), &options).map_err(|e| about(n, &e))?;

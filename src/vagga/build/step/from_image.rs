@@ -69,7 +69,7 @@ fn from_archive(
     platform: &Platform,
 ) -> Result<(), StepError> {
     let dir = Root::open(scratch).at("open", scratch)?;
-    super::tar::unpack_beside(&dir, file)?;
+    super::tar::unpack_beside(&dir, file, b.project.settings.max_unpacked_size)?;
     let image = Layout::open(scratch)?.image(s.tag.as_deref(), platform)?;
     unpack(b, &image)
 }
@@ -89,7 +89,7 @@ fn unpack(b: &mut Builder, image: &Image) -> Result<(), StepError> {
         true => Owners::KeepWherePossible,
         false => Owners::Keep,
     };
-    let done = oci::unpack(image, &b.root, owners)?;
+    let done = oci::unpack(image, &b.root, owners, b.project.settings.max_unpacked_size)?;
     super::tar::report_devices(b, done.devices);
     take_environ(b, &image.configuration);
     Ok(())

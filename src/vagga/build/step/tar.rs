@@ -28,7 +28,12 @@ pub fn build(b: &mut Builder, s: &Tar) -> Result<(), StepError> {
 pub fn unpack(b: &mut Builder, source: &Path, path: &Path, options: &Options) -> Result<Summary, StepError> {
     let file = File::open(source).at("open", source)?;
     let run = || -> Result<Summary, ArchiveError> {
-        let writer = Writer::new(&b.root, path, options)?;
+        let limit = b.project.settings.max_unpacked_size;
+        let options = Options {
+            limit,
+            ..options.clone()
+        };
+        let writer = Writer::new(&b.root, path, &options)?;
         unpack_tar(decompress_ahead(file)?, writer)
     };
     let summary = run().map_err(|e| failed(&e))?;
@@ -37,9 +42,12 @@ pub fn unpack(b: &mut Builder, source: &Path, path: &Path, options: &Options) ->
 }
 
 /// Unpacks the file `source` of the host into a directory that is not part of the root.
-pub fn unpack_beside(dir: &Root, source: &Path) -> Result<(), StepError> {
+pub fn unpack_beside(dir: &Root, source: &Path, limit: u64) -> Result<(), StepError> {
     let file = File::open(source).at("open", source)?;
-    let options = Options::default();
+    let options = Options {
+        limit,
+        ..Options::default()
+    };
     let run = || {
         let writer = Writer::new(dir, Path::new("/"), &options)?;
         unpack_tar(decompress_ahead(file)?, writer)

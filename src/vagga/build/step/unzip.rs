@@ -22,6 +22,7 @@ pub fn build(b: &mut Builder, s: &Unzip) -> Result<(), StepError> {
     let file = File::open(&source).at("open", &source)?;
     let options = Options {
         subdir: s.subdir.clone(),
+        limit: b.project.settings.max_unpacked_size,
         ..Options::default()
     };
     let run =

@@ -1,7 +1,7 @@
 //! Keys of the settings. Which file may hold which key is a matter of trust: project files come with the
 //! repository, so they may not reach outside of the project.
 
-use super::{ENVIRON, PATH, STRINGS};
+use super::{ENVIRON, PATH, SIZE, STRINGS};
 use crate::config::schema::{optional, Key, KeyRule, Kind, PathRule, Structure};
 
 /// Files of the user and `VAGGA_SETTINGS`.
@@ -121,6 +121,11 @@ pub const OUTSIDE: &[Key] = &[
     ),
     optional("push_image_script", Kind::Text, "Script of `_push_image`."),
     optional("auto_apply_sysctl", Kind::Bool, "Raise sysctls through sudo."),
+    optional(
+        "max_unpacked_size",
+        SIZE,
+        "Most bytes that one archive or image may unpack to.",
+    ),
     optional("index_all_images", Kind::Bool, "Index files after each build."),
     optional(
         "hard_link_identical_files",
