@@ -86,6 +86,26 @@ calls() { cat ".vagga/$1/var/log/calls"; }
     grep -qx 'M:0:50:2775' .vagga/a/lib/apk/db/installed
 }
 
+@test "two builds are alike to the byte" {
+    alpine_project <<-'EOF'
+	  b: { setup: [ !Container a, !Repo community, !BuildDeps [calc], !Install [checkinstall, docs] ] }
+	EOF
+    repository --repo community --set extra
+    export VAGGA_SETTINGS='index-all-images: true'
+    builds b
+    vagga _pack_image b > one.tar
+    cp "$(readlink -f .vagga/b)/../index.ds1" one.ds1
+    sleep 1.1
+    for layers in true false; do
+        export VAGGA_SETTINGS="{ index-all-images: true, layers: $layers }"
+        builds a
+        builds b
+        run --separate-stderr vagga _verify b --against one.ds1
+        [ "$status" -eq 0 ] || { echo "$output"; false; }
+        vagga _pack_image b | cmp - one.tar
+    done
+}
+
 @test "versions are checked" {
     alpine_project </dev/null
     for version in v3.3-1 3.20 v3 ../v3.20; do
