@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The examples of the manual: each is run, or read by the parser with a reason why it cannot run, and none is missing.
-# The script beside the fixtures tells how examples are marked.
+# The script beside the fixtures tells how examples are marked. In the mode root only: other files test what the modes change.
+# bats file_tags=root,young
 
 manual() {
     local action=$1
