@@ -1,0 +1,87 @@
+# Control groups of this machine, of whichever version it has: made, limited, reported, removed. Version 2 with every
+# controller is tested in a virtual machine: make test-vm.
+load lithos.bash
+
+setup() {
+    setup_lithos
+    # A name of its own: nothing of other tests, or of a lithos of this machine, is touched.
+    SLICE=bats-$$-$BATS_TEST_NUMBER.slice
+    sed -i "s/^cgroup-name:.*/cgroup-name: $SLICE/" "$L/master.yaml"
+}
+
+teardown() {
+    local dir
+    for dir in $(groups); do
+        for pid in $(cat "$dir"/*.scope/cgroup.procs 2>/dev/null); do kill -KILL "$pid" 2>/dev/null || true; done
+    done
+    sleep 0.1
+    for dir in $(groups); do rmdir "$dir"/* "$dir" 2>/dev/null || true; done
+}
+
+# Our group in every hierarchy.
+groups() { find /sys/fs/cgroup -maxdepth 4 -type d -name "$SLICE" 2>/dev/null; }
+
+# The text of a control file of the scope, by its name in version 1 or 2.
+value() {
+    local name
+    for name in "$@"; do
+        cat $(groups | sed "s|\$|/app:cmd.c.1.scope/$name|") 2>/dev/null && return
+    done
+    return 1
+}
+
+
+# What the container file of the first test asks for, in the words of either version.
+limited() {
+    [ "$(value memory.limit_in_bytes memory.max)" = 67108864 ] &&
+        [[ "$(value cpu.weight cpu.shares)" =~ ^(512|20)$ ]] &&
+        [ "$(value pids.max)" = 30 ] && value cgroup.procs | grep -q .
+}
+
+empty() { ! cat $(groups | sed 's|$|/app:cmd.c.1.scope/cgroup.procs|') 2>/dev/null | grep -q .; }
+
+# bats test_tags=root
+@test "A-60 limits of the container file are in force in its group" {
+    [ -n "$(find /sys/fs/cgroup -maxdepth 2 -name 'cgroup.procs' -print -quit 2>/dev/null)" ] || skip "no control groups here"
+    cat > "$IMAGE/config/c.yaml" <<'YAML'
+kind: Command
+memory-limit: 64Mi
+cpu-shares: 512
+pids-limit: 30
+executable: /bin/sleep
+arguments: ["1000"]
+YAML
+    # Not by the function, which would be a shell in between.
+    lithos_knot --name "app/cmd.c.1" --master "$L/master.yaml" --config "$(instance c)" < /dev/null > "$L/out" 2>&1 &
+    KNOT=$!
+    eventually limited || { limited; cat "$L/out"; false; }
+    kill -TERM "$KNOT"
+    wait "$KNOT" || true
+    # The process and its init are gone from every hierarchy.
+    eventually empty
+}
+
+# bats test_tags=root
+@test "a container that takes more memory than it may is reported as killed for want of memory" {
+    cat > "$IMAGE/config/c.yaml" <<'YAML'
+kind: Command
+memory-limit: 16Mi
+executable: /bin/sh
+arguments: [-c, "a=x; while :; do a=$a$a; done"]
+YAML
+    run knot "app/cmd.c.1" "$(instance c)"
+    [ "$status" -ne 0 ]
+    grep -ri 'memory' "$L/log"
+}
+
+# bats test_tags=root
+@test "A controller that does not exist is an error when it is named" {
+    echo "cgroup-controllers: [nonsense]" >> "$L/master.yaml"
+    cat > "$IMAGE/config/c.yaml" <<'YAML'
+kind: Command
+executable: /bin/true
+YAML
+    run knot "app/cmd.c.1" "$(instance c)"
+    [ "$status" -ne 0 ]
+    contains "$output" nonsense
+}
