@@ -92,6 +92,25 @@ inside() {
     knot "app/cmd.$name.1" "$(instance "$name")" "$@" < /dev/null
 }
 
+# start NAME [KIND]: runs it in the background as $pid, output in $L/out, and waits for the line `started`.
+start() {
+    local name="app/cmd.$1.1"
+    [ "${2:-Command}" = Command ] || name="app/$1.0"
+    lithos_knot --name "$name" --master "$L/master.yaml" --config "$(instance "$1" "${2:-Command}")" \
+        < /dev/null > "$L/out" 2>&1 &
+    pid=$!
+    eventually grep started "$L/out" || { cat "$L/out"; return 1; }
+}
+
+# stop: asks it to stop; its exit code is $code.
+stop() { kill -TERM "$pid"; code=0; wait "$pid" || code=$?; pid=; }
+
+teardown() {
+    [ -z "${pid:-}" ] || kill -TERM "$pid" 2>/dev/null || true
+    local left
+    for left in $(pgrep -f "^lithos_knot .*${L:-/nowhere}/"); do kill -KILL "$left" 2>/dev/null || true; done
+}
+
 # eventually COMMAND…: until it succeeds, at most ten seconds.
 eventually() {
     local n

@@ -92,6 +92,7 @@ impl Plan {
             root,
             near: None,
             strict: false,
+            null: None,
         };
         for (op, input) in self.ops.iter().zip(&inputs) {
             builder.run(op, input).map_err(|e| op_error(op, e))?;
@@ -214,6 +215,8 @@ struct Builder {
     near: Option<(PathBuf, Root)>,
     /// The image is hostile and the host must not be seen, see [`Prepared`].
     strict: bool,
+    /// A mount of the null device, and whether it is attached already.
+    null: Option<(OwnedFd, bool)>,
 }
 
 impl Builder {
@@ -222,7 +225,6 @@ impl Builder {
             Op::Bind { .. }
             | Op::Volume { .. }
             | Op::Sysfs { .. }
-            | Op::Mask { .. }
             | Op::Tmpfs { .. }
             | Op::Proc { .. }
             | Op::Devpts { .. }
@@ -234,6 +236,7 @@ impl Builder {
                     .map_err(|e| (op.target().into(), hint(op, &e), e))
                     .map_err(|(path, hint, e)| (path, e, hint))
             }
+            Op::Mask { target } => self.mask(target).map_err(at(target)),
             Op::Dir { path, mode, owner } => self.dir(path, *mode, *owner).map_err(at(path)),
             Op::File { path, mode, content } => self.file(path, *mode, content).map_err(at(path)),
             Op::Symlink { path, to } => self
@@ -258,7 +261,6 @@ impl Builder {
                 Input::Tree(_) => self.attach(input, target),
                 _ => mount::filesystem("sysfs", root, target, SYSFS_FLAGS, "".as_ref()),
             },
-            Op::Mask { target } => self.mask(target, input),
             Op::Bind {
                 source,
                 target,

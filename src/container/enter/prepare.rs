@@ -34,6 +34,8 @@ pub struct Prepared<'a> {
     plan: &'a Plan,
     base: OwnedFd,
     inputs: Vec<Input>,
+    /// For all masks.
+    null: Option<OwnedFd>,
 }
 
 impl Plan {
@@ -47,10 +49,16 @@ impl Plan {
         for op in &self.ops {
             inputs.push(detach_input(op).map_err(|e| op_error(op, e))?);
         }
+        let masks = self.ops.iter().any(|op| matches!(op, Op::Mask { .. }));
+        let null = masks
+            .then(null)
+            .transpose()
+            .map_err(|e| self.base_error(at(NULL)(e)))?;
         Ok(Prepared {
             plan: self,
             base,
             inputs,
+            null,
         })
     }
 }
@@ -74,11 +82,14 @@ impl Prepared<'_> {
             root,
             near: None,
             strict: true,
+            null: self.null.map(|tree| (tree, false)),
         };
         for (op, input) in self.plan.ops.iter().zip(&self.inputs) {
             builder.run(op, input).map_err(|e| op_error(op, e))?;
         }
-        mount::pivot_root(builder.root.as_fd()).map_err(|e| fail(("/".into(), e, None)))
+        // Left to the caller's closing of everything at once: there are many.
+        std::mem::forget(self.inputs);
+        mount::pivot_root(builder.root.as_fd()).map_err(|e| self.plan.base_error(("/".into(), e, None)))
     }
 }
 
@@ -101,13 +112,15 @@ fn attach_base(tree: &OwnedFd) -> Result<Root, Failed> {
 fn detach_input(op: &Op) -> Result<Input, Failed> {
     let tree = match op {
         Op::Volume { source, flags, .. } => mount::detach(open_source(source)?.as_fd(), *flags),
-        Op::Mask { .. } => null(),
         Op::Sysfs {
             own_network: false, ..
         } => mount::detached_filesystem("sysfs", SYSFS_FLAGS, "".as_ref()),
-        Op::Tmpfs { .. } | Op::Proc { .. } | Op::Devpts { .. } | Op::Empty { .. } | Op::Sysfs { .. } => {
-            return Ok(Input::Nothing)
-        }
+        Op::Tmpfs { .. }
+        | Op::Proc { .. }
+        | Op::Devpts { .. }
+        | Op::Empty { .. }
+        | Op::Sysfs { .. }
+        | Op::Mask { .. } => return Ok(Input::Nothing),
         _ => Err(io::ErrorKind::Unsupported.into()),
     };
     tree.map(Input::Tree).map_err(at(op.target()))
@@ -169,21 +182,28 @@ impl Builder {
     }
 
     /// The target is opened once: what is hidden is what was looked at.
-    pub(super) fn mask(&self, target: &Path, input: &Input) -> io::Result<()> {
+    pub(super) fn mask(&mut self, target: &Path) -> io::Result<()> {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
         let place = match self.root.open_with(target, flags, 0) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             place => place?,
         };
-        match (crate::sys::at::fstat(place.as_fd())?.kind(), input) {
-            (Kind::Dir, _) => {
-                let flags = Flags::READ_ONLY | Flags::NOSUID | Flags::NODEV | Flags::NOEXEC;
-                let options = "mode=000,size=4096";
-                let at = Root::from_fd(place, target.to_path_buf());
-                mount::filesystem("tmpfs", &at, ".", flags, options.as_ref())
+        if crate::sys::at::fstat(place.as_fd())?.kind() == Kind::Dir {
+            let flags = Flags::READ_ONLY | Flags::NOSUID | Flags::NODEV | Flags::NOEXEC;
+            let at = Root::from_fd(place, target.to_path_buf());
+            return mount::filesystem("tmpfs", &at, ".", flags, "mode=000,size=4096".as_ref());
+        }
+        match &mut self.null {
+            None => Err(io::ErrorKind::Unsupported.into()),
+            Some((tree, true)) => {
+                // Now that it is mounted here it can be copied, with its flags.
+                let copy = mount::detach(tree.as_fd(), Flags::empty())?;
+                mount::attach(copy.as_fd(), place.as_fd())
             }
-            (_, Input::Tree(tree)) => mount::attach(tree.as_fd(), place.as_fd()),
-            _ => Err(io::ErrorKind::InvalidInput.into()),
+            Some((tree, attached)) => {
+                *attached = true;
+                mount::attach(tree.as_fd(), place.as_fd())
+            }
         }
     }
 }

@@ -307,25 +307,13 @@ impl Place {
     }
 }
 
-/// The longest virtual path that the path begins with, in the first map that has one.
+/// Where a virtual path leads.
 fn beneath(path: &Path, maps: &[&BTreeMap<PathBuf, PathBuf>]) -> Result<Place, String> {
-    plain(path)?;
-    for map in maps {
-        let longest = map
-            .iter()
-            .filter(|(prefix, _)| path.starts_with(prefix))
-            .max_by_key(|(prefix, _)| prefix.components().count());
-        if let Some((prefix, host)) = longest {
-            return Ok(Place {
-                beneath: host.clone(),
-                path: path.strip_prefix(prefix).unwrap_or(path).to_path_buf(),
-            });
-        }
-    }
-    Err(format!(
-        "the sandbox maps nothing to {}: see readonly-paths and writable-paths",
-        path.display()
-    ))
+    let found = policy::host_path(path, maps)?;
+    Ok(Place {
+        beneath: found.base,
+        path: found.rest,
+    })
 }
 
 fn process(s: &Sources<'_>, ids: &Ids, bridged: bool) -> Process {

@@ -198,7 +198,8 @@ impl Launch {
                 (self.inner(channel, made).run(prepared), false)
             }
             Side::Outside(child) => {
-                drop(prepared);
+                // Closed by the end of this process, or with the container.
+                std::mem::forget(prepared);
                 (self.outside(&child, write, channel.as_ref(), made.scope), true)
             }
         }
