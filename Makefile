@@ -11,6 +11,7 @@ STATIC  := RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static"
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
+.PHONY: deb-files install-files install-systemd install-sysv install-openrc
 .PHONY: all build test-binaries prepare test test-rust test-bats test-network test-vm demo bench doc install deb clean
 
 all: build
@@ -67,7 +68,14 @@ doc: export RUSTDOCFLAGS = -D warnings
 doc:
 	cargo doc --locked --no-deps
 
-install: build
+install: build install-files
+
+# Copies what is built; `INIT` names the service files: any of systemd, sysv, openrc (the last two share a place).
+LITHOS := $(notdir $(basename $(wildcard src/bin/lithos_*.rs)))
+INIT   ?= systemd
+AT      = sed 's|@BINDIR@|$(PREFIX)/bin|'
+
+install-files:
 	install -D -m 755 $(OUT)/vagga $(DESTDIR)$(PREFIX)/bin/vagga
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
@@ -77,11 +85,31 @@ install: build
 	$(OUT)/vagga _completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vagga
 	$(OUT)/vagga _completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vagga
 	$(OUT)/vagga _completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vagga.fish
+	for tool in $(LITHOS); do \
+	    share=$(DESTDIR)$(PREFIX)/share && page=$$($(OUT)/$$tool --man-page) && \
+	    section=$$(printf '%s\n' "$$page" | sed -n '1s/^.TH [^ ]* \([0-9]\) .*/\1/p') && \
+	    install -D -m 755 $(OUT)/$$tool $(DESTDIR)$(PREFIX)/bin/$$tool && \
+	    install -d $$share/man/man$$section && printf '%s\n' "$$page" > $$share/man/man$$section/$$tool.$$section && \
+	    $(OUT)/$$tool --completion bash > $$share/bash-completion/completions/$$tool && \
+	    $(OUT)/$$tool --completion zsh > $$share/zsh/site-functions/_$$tool && \
+	    $(OUT)/$$tool --completion fish > $$share/fish/vendor_completions.d/$$tool.fish || exit 1; \
+	done
+	$(foreach init,$(INIT),$(MAKE) --no-print-directory install-$(init) &&) true
+
+install-systemd:
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(AT) packaging/lithos.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/lithos.service
+
+install-sysv install-openrc: install-%:
+	install -d $(DESTDIR)/etc/init.d
+	$(AT) packaging/lithos.$* > $(DESTDIR)/etc/init.d/lithos
+	chmod 755 $(DESTDIR)/etc/init.d/lithos
 
 # A Debian package of the static binaries. They need nothing; what makes them better is recommended.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 ARCH    := $(shell dpkg --print-architecture 2>/dev/null)
-STAGE   := $(TARGET)/deb
+STAGE   ?= $(TARGET)/deb
+DEB     ?= $(TARGET)/orchestration_$(VERSION)_$(ARCH).deb
 
 define CONTROL
 Package: orchestration
@@ -94,18 +122,29 @@ Recommends: uidmap, gpgv | sqv
 Description: containers for development and production
  vagga builds the containers a project describes in vagga.yaml and runs its
  commands in them, without a daemon and without root.
+ .
+ lithos runs containers in production: lithos_tree supervises them, with
+ limits that the operator sets. Its service is installed but not enabled.
 endef
 export CONTROL
 
-deb:
+deb: build deb-files
+
+# Packs what is built.
+deb-files:
 	@command -v dpkg-deb >/dev/null || { echo "make deb: needs dpkg-deb (package dpkg)" >&2; exit 1; }
 	rm -rf $(STAGE)
-	$(MAKE) install DESTDIR=$(abspath $(STAGE)) PREFIX=/usr
-	gzip -9n $(STAGE)/usr/share/man/man1/*.1
+	$(MAKE) install-files DESTDIR=$(abspath $(STAGE)) PREFIX=/usr INIT="systemd sysv"
+	gzip -9n $(STAGE)/usr/share/man/man[18]/*.[18]
+	install -D -m 644 packaging/master.yaml $(STAGE)/etc/lithos/master.yaml
+	install -d $(STAGE)/etc/lithos/sandboxes $(STAGE)/etc/lithos/processes
+	install -d $(STAGE)/usr/share/doc/orchestration/examples
+	sed 's|@BINDIR@|/usr/bin|' packaging/lithos.openrc > $(STAGE)/usr/share/doc/orchestration/examples/lithos.openrc
 	install -D -m 644 -t $(STAGE)/usr/share/doc/orchestration README.md docs/*.md
 	install -d $(STAGE)/DEBIAN
 	printf '%s\n' "$$CONTROL" > $(STAGE)/DEBIAN/control
-	dpkg-deb --root-owner-group -Zxz --build $(STAGE) $(TARGET)/orchestration_$(VERSION)_$(ARCH).deb
+	printf '%s\n' /etc/init.d/lithos /etc/lithos/master.yaml > $(STAGE)/DEBIAN/conffiles
+	dpkg-deb --root-owner-group -Zxz --build $(STAGE) $(DEB)
 
 clean:
 	cargo clean

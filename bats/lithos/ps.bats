@@ -29,6 +29,7 @@ teardown() {
         kill -9 $(pgrep -P "$parent") "$parent" 2>/dev/null || true
     done
     kill -9 "$tree" 2>/dev/null || true
+    wait "$tree" 2>/dev/null || true
 }
 
 @test "a tree with its sandbox, an entry of two instances, and one that fails" {
@@ -64,7 +65,7 @@ PY
 
 @test "knots that outlived their tree are shown" {
     kill -9 "$tree"
-    wait "$tree" || true
+    wait "$tree" 2>/dev/null || true
     run lithos_ps --no-color
     [ "$status" -eq 0 ]
     [[ "$output" == *"0 no tree /nowhere"* ]]

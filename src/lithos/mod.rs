@@ -2,6 +2,7 @@
 //! describe. Nothing here downloads, builds or listens to a network.
 
 pub mod check;
+pub mod clean;
 pub mod cmd;
 pub mod config;
 pub mod crypt;

@@ -90,6 +90,17 @@ fn order(knot: &Knot) -> (&str, &str, Option<u64>, u32) {
     (sandbox, process, index.parse().ok(), knot.pid)
 }
 
+/// Sandbox and instance (as JSON) of everything that a knot runs, commands of `lithos_cmd` too.
+pub fn instances(snapshot: &Snapshot) -> Vec<(String, String)> {
+    let knots = snapshot.processes.values().filter(|p| p.name == KNOT);
+    let instance = |knot: &Process| {
+        let (sandbox, _) = after(&knot.words, &["--name"])?.split_once('/')?;
+        let instance = after(&knot.words, &["--config"]).unwrap_or_default();
+        Some((sandbox.to_string(), instance.to_string()))
+    };
+    knots.filter_map(instance).collect()
+}
+
 /// A child that has not become a knot yet has the name of the tree too.
 fn tree(all: &BTreeMap<u32, Process>, pid: u32, process: &Process) -> Option<Tree> {
     let forked = all.get(&process.parent).is_some_and(|p| p.name == TREE);
@@ -277,6 +288,9 @@ mod tests {
         );
         assert_eq!(head.times, [20, 10, 2, 2]);
         assert_eq!(trees[0].knots[1].instance, "{}");
+        let running = instances(&samples::snapshot());
+        assert_eq!(running.len(), 5, "the command too");
+        assert_eq!(running[0], ("shop".to_string(), "{}".to_string()));
     }
 
     #[test]

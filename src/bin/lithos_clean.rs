@@ -1,0 +1,14 @@
+//! The `lithos_clean` executable; everything is in the library.
+#![cfg_attr(target_env = "gnu", no_main)]
+
+/// Called by the C runtime; the standard library finds the arguments by itself.
+#[cfg(target_env = "gnu")]
+#[no_mangle]
+extern "C" fn main() -> i32 {
+    std::process::exit(orchestration::lithos::clean::main())
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn main() {
+    std::process::exit(orchestration::lithos::clean::main());
+}
