@@ -20,3 +20,4 @@ pub mod running;
 pub mod sandboxes;
 pub mod secrets;
 pub mod switch;
+pub mod tree;

@@ -1,0 +1,503 @@
+//! The supervisor as a state machine: configuration and events in, actions out. No clock, no process, no file: the
+//! shell (`supervisor`) tells what happened and does what is asked, the model test does the same in a simulated world.
+//!
+//! | state    | started | failed  | ready | ended   | time      | not wanted | other configuration | terminate |
+//! |----------|---------|---------|-------|---------|-----------|------------|---------------------|-----------|
+//! | waiting  | –       | –       | –     | –       | starting  | gone       | starting, at once   | gone      |
+//! | starting | running | waiting | –     | waiting | –         | stop       | stop                | stop      |
+//! | running  | –       | –       | ready | waiting | –         | stop       | stop (a few)        | stop      |
+//!
+//! `stop` is said once; what was told to stop starts again without delay if it is still wanted. Times are milliseconds
+//! of a clock that never goes back.
+
+mod backoff;
+mod desired;
+#[cfg(test)]
+mod model;
+mod rollout;
+mod slot;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde_derive::{Deserialize, Serialize};
+
+use super::figures::{Counts, Figures};
+use desired::Word;
+pub use desired::{split_name, Backoff, Entries, Entry, Instance, Port, Reading, Readings};
+use slot::{Slot, State};
+
+/// Something that happened to a container, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The container exists; its init.
+    Started(i32),
+    /// There is none: it could not be set up.
+    Failed {
+        /// A knot was started for it; otherwise something it needs was not to be had.
+        counted: bool,
+    },
+    /// The service says whether it is ready.
+    Ready(bool),
+    /// The container is gone.
+    Ended(End),
+    /// The process ended and was started again inside of the container.
+    Restarted(End),
+}
+
+/// How something ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// It does not count as a failure.
+    pub normal: bool,
+    /// For want of memory.
+    pub oom: bool,
+}
+
+/// A container that was found running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// `SB/PROC.N`.
+    pub name: String,
+    /// Its init.
+    pub pid: i32,
+    /// Configuration it runs with.
+    pub json: String,
+    /// When it was started; `None`: unknown, which counts as now.
+    pub started: Option<u64>,
+    /// Ends in quick succession before this start.
+    pub ends: u32,
+}
+
+/// What the shell has to do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Start a container, with its sockets.
+    Start(Instance),
+    /// Tell the knot of a container to stop.
+    Stop(String),
+    /// Remove what is left of a container that ended.
+    Clean {
+        /// `SB/PROC.N`.
+        name: String,
+        /// Its control group too: it will not start again.
+        for_good: bool,
+    },
+    /// Everything has ended: leave.
+    Finish,
+}
+
+/// What is known about an entry of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wanted {
+    /// Never read without error; what runs goes on.
+    Unknown,
+    /// The last good configuration.
+    Is(Entry),
+    /// Not in the configuration any more.
+    Removed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Group {
+    wanted: Wanted,
+    slots: BTreeMap<u32, Slot>,
+}
+
+/// The state of everything supervised. It goes through an exec as JSON.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Machine {
+    /// By `SB/PROC`.
+    groups: BTreeMap<String, Group>,
+    stopping: bool,
+    random: u64,
+    /// Counters.
+    #[serde(default)]
+    pub figures: Figures,
+}
+
+impl Machine {
+    /// Nothing configured, nothing running. The seed makes the jitter of delays.
+    pub fn new(seed: u64) -> Machine {
+        Machine {
+            groups: BTreeMap::new(),
+            stopping: false,
+            random: seed,
+            figures: Figures::default(),
+        }
+    }
+
+    /// Takes what was good last before this program started, for entries it knows nothing better about.
+    pub fn restore(&mut self, last_good: BTreeMap<String, Entry>) {
+        for (key, entry) in last_good {
+            let group = self.groups.entry(key).or_insert_with(Group::unknown);
+            if group.wanted == Wanted::Unknown {
+                group.wanted = Wanted::Is(entry);
+            }
+        }
+    }
+
+    /// Takes over a container that runs already; before [`configure`](Machine::configure). `false`: there is one of that
+    /// name, or it has no proper name.
+    pub fn adopt(&mut self, found: Found, now: u64) -> bool {
+        let Some((key, index)) = split_name(&found.name) else {
+            return false;
+        };
+        let group = self.groups.entry(key.to_string()).or_insert_with(Group::unknown);
+        if group.slots.get(&index).is_some_and(|slot| slot.json().is_some()) {
+            return false;
+        }
+        let state = State::Running {
+            pid: found.pid,
+            json: found.json,
+            ready: true,
+            stop: false,
+        };
+        let slot = Slot {
+            state,
+            started: Some(found.started.unwrap_or(now).min(now)),
+            ends: found.ends,
+        };
+        group.slots.insert(index, slot);
+        self.figures.count(key, |counts| counts.running += 1);
+        true
+    }
+
+    /// Takes a new configuration: what could be read replaces what was, what is not in it is retired, and what could not
+    /// be read stays as it was.
+    pub fn configure(&mut self, readings: &Readings, now: u64) -> Vec<Action> {
+        if self.stopping {
+            return Vec::new();
+        }
+        for key in desired::good_keys(readings) {
+            self.groups.entry(key).or_insert_with(Group::unknown);
+        }
+        for (key, group) in &mut self.groups {
+            match desired::word_about(readings, key) {
+                Word::Nothing => {}
+                Word::Removed => group.wanted = Wanted::Removed,
+                Word::Is(entry) => group.want(entry, now),
+            }
+        }
+        let entries = self.groups.values().filter_map(Group::entry);
+        self.figures.containers = entries.map(|entry| entry.instances.len() as u64).sum();
+        self.settle_all(now)
+    }
+
+    /// Tells what happened to a container. What comes too late, or about something unknown, has no effect.
+    pub fn handle(&mut self, name: &str, event: Event, now: u64) -> Vec<Action> {
+        let Some((key, index)) = split_name(name) else {
+            return Vec::new();
+        };
+        let gone = self.take_event(key, index, event, now);
+        let mut actions = self.settle(key, now);
+        if gone {
+            let slots = self.groups.get(key).map(|group| &group.slots);
+            let for_good = slots.is_none_or(|slots| !slots.contains_key(&index));
+            let name = name.to_string();
+            actions.insert(0, Action::Clean { name, for_good });
+        }
+        self.finish(actions)
+    }
+
+    /// Starts what is due.
+    pub fn tick(&mut self, now: u64) -> Vec<Action> {
+        let is_due = |slot: &Slot| matches!(slot.state, State::Waiting { until } if until <= now);
+        let due = self
+            .groups
+            .iter()
+            .filter(|(_, group)| group.slots.values().any(is_due));
+        let due: Vec<String> = due.map(|(key, _)| key.clone()).collect();
+        due.iter().flat_map(|key| self.settle(key, now)).collect()
+    }
+
+    /// Stops everything, for good: nothing takes it back. Said again, what is still there is told again.
+    pub fn terminate(&mut self, now: u64) -> Vec<Action> {
+        let again = std::mem::replace(&mut self.stopping, true);
+        let mut actions = self.settle_all(now);
+        if again {
+            actions.extend(self.alive().map(|(name, _)| Action::Stop(name)));
+        }
+        self.finish(actions)
+    }
+
+    /// Everything is being stopped.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// When to call [`tick`](Machine::tick); `None`: nothing waits for a time.
+    pub fn deadline(&self) -> Option<u64> {
+        self.waiting().min()
+    }
+
+    /// Number of starts that wait for their time.
+    pub fn queue(&self) -> usize {
+        self.waiting().count()
+    }
+
+    /// Times of the starts that wait.
+    fn waiting(&self) -> impl Iterator<Item = u64> + '_ {
+        let slots = self.groups.values().flat_map(|group| group.slots.values());
+        slots.filter_map(|slot| match slot.state {
+            State::Waiting { until } => Some(until),
+            _ => None,
+        })
+    }
+
+    /// Names of the containers that run or are being started, with the ids of their inits.
+    pub fn alive(&self) -> impl Iterator<Item = (String, Option<i32>)> + '_ {
+        self.groups.iter().flat_map(|(key, group)| {
+            group
+                .slots
+                .iter()
+                .filter_map(move |(index, slot)| match slot.state {
+                    State::Waiting { .. } => None,
+                    State::Starting { .. } => Some((format!("{key}.{index}"), None)),
+                    State::Running { pid, .. } => Some((format!("{key}.{index}"), Some(pid))),
+                })
+        })
+    }
+
+    /// A container that is alive: its configuration, its last start, and the ends in quick succession before.
+    pub fn live(&self, name: &str) -> Option<(&str, Option<u64>, u32)> {
+        let (key, index) = split_name(name)?;
+        let slot = self.groups.get(key)?.slots.get(&index)?;
+        Some((slot.json()?, slot.started, slot.ends))
+    }
+
+    /// Instances whose sockets have to be open: those alive that the configuration knows.
+    pub fn in_use(&self) -> impl Iterator<Item = &Instance> {
+        self.groups.values().filter(|_| !self.stopping).flat_map(|group| {
+            let alive = group.slots.iter().filter(|(_, slot)| slot.json().is_some());
+            alive.filter_map(|(index, _)| group.entry()?.instance(*index))
+        })
+    }
+
+    /// The last good configuration by `SB/PROC`.
+    pub fn last_good(&self) -> BTreeMap<&str, &Entry> {
+        let known = self
+            .groups
+            .iter()
+            .filter_map(|(key, group)| Some((key.as_str(), group.entry()?)));
+        known.collect()
+    }
+
+    /// Changes the state of one container. `true`: what was alive is gone.
+    fn take_event(&mut self, key: &str, index: u32, event: Event, now: u64) -> bool {
+        let Some(group) = self.groups.get_mut(key) else {
+            return false;
+        };
+        let wanted = group.entry().and_then(|entry| entry.instance(index)).cloned();
+        let Some(slot) = group.slots.get_mut(&index) else {
+            return false;
+        };
+        let running = matches!(slot.state, State::Running { .. });
+        let starting = matches!(slot.state, State::Starting { .. });
+        match event {
+            Event::Started(pid) if starting => {
+                slot.run(pid, wanted.is_some_and(|instance| instance.waits));
+                self.figures.count(key, |counts| {
+                    counts.started += 1;
+                    counts.running += 1;
+                });
+                false
+            }
+            Event::Ready(is) => {
+                slot.set_ready(is);
+                false
+            }
+            Event::Restarted(end) if running => {
+                self.figures.count(key, |counts| {
+                    counts.end(end);
+                    counts.started += 1;
+                });
+                false
+            }
+            Event::Failed { counted } if starting => {
+                slot.wait(wanted.as_ref(), now, &mut self.random);
+                let end = End {
+                    normal: false,
+                    oom: false,
+                };
+                self.figures.count(key, |counts| match counted {
+                    true => {
+                        counts.started += 1;
+                        counts.end(end);
+                    }
+                    false => {}
+                });
+                true
+            }
+            Event::Ended(end) if running => {
+                slot.wait(wanted.as_ref(), now, &mut self.random);
+                self.figures.count(key, |counts| {
+                    counts.end(end);
+                    counts.running = counts.running.saturating_sub(1);
+                });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn settle_all(&mut self, now: u64) -> Vec<Action> {
+        let keys: Vec<String> = self.groups.keys().cloned().collect();
+        keys.iter().flat_map(|key| self.settle(key, now)).collect()
+    }
+
+    /// Brings one entry nearer to what it should be; forgets it when nothing is left of it.
+    fn settle(&mut self, key: &str, now: u64) -> Vec<Action> {
+        let Some(group) = self.groups.get_mut(key) else {
+            return Vec::new();
+        };
+        let mut actions = Vec::new();
+        match self.stopping {
+            true => group.retire(|_| true, key, &mut actions),
+            false => group.settle(key, now, &mut actions),
+        }
+        if group.slots.is_empty() && group.entry().is_none() {
+            self.groups.remove(key);
+            self.figures.entries.remove(key);
+        }
+        actions
+    }
+
+    /// Adds the last action of all when its time has come.
+    fn finish(&self, mut actions: Vec<Action>) -> Vec<Action> {
+        if self.stopping && self.alive().next().is_none() {
+            actions.push(Action::Finish);
+        }
+        actions
+    }
+}
+
+impl Group {
+    fn unknown() -> Group {
+        Group {
+            wanted: Wanted::Unknown,
+            slots: BTreeMap::new(),
+        }
+    }
+
+    fn entry(&self) -> Option<&Entry> {
+        match &self.wanted {
+            Wanted::Is(entry) => Some(entry),
+            Wanted::Unknown | Wanted::Removed => None,
+        }
+    }
+
+    /// A new configuration does not wait for the delays of the old one.
+    fn want(&mut self, entry: Entry, now: u64) {
+        for (index, slot) in &mut self.slots {
+            let old = match &self.wanted {
+                Wanted::Is(old) => old.instance(*index).map(|instance| &instance.json),
+                _ => None,
+            };
+            let new = entry.instance(*index).map(|instance| &instance.json);
+            if matches!(slot.state, State::Waiting { .. }) && old != new {
+                slot.state = State::Waiting { until: now };
+                slot.ends = 0;
+            }
+        }
+        self.wanted = Wanted::Is(entry);
+    }
+
+    fn settle(&mut self, key: &str, now: u64, actions: &mut Vec<Action>) {
+        let plan = match &self.wanted {
+            Wanted::Unknown => return self.slots.retain(|_, slot| slot.json().is_some()),
+            Wanted::Removed => rollout::Plan::default(),
+            Wanted::Is(entry) => rollout::plan(entry, &self.slots),
+        };
+        self.retire(|index| !plan.exist.contains(&index), key, actions);
+        for index in plan.replace {
+            if self.slots.get_mut(&index).is_some_and(Slot::stop) {
+                actions.push(Action::Stop(format!("{key}.{index}")));
+            }
+        }
+        for index in plan.exist {
+            self.slots.entry(index).or_insert_with(|| Slot::waiting(now));
+        }
+        self.start_due(now, actions);
+    }
+
+    /// Stops those of the numbers given and forgets what does not run.
+    fn retire(&mut self, which: impl Fn(u32) -> bool, key: &str, actions: &mut Vec<Action>) {
+        self.slots
+            .retain(|index, slot| !which(*index) || slot.json().is_some());
+        for (index, slot) in &mut self.slots {
+            if which(*index) && slot.stop() {
+                actions.push(Action::Stop(format!("{key}.{index}")));
+            }
+        }
+    }
+
+    fn start_due(&mut self, now: u64, actions: &mut Vec<Action>) {
+        let Wanted::Is(entry) = &self.wanted else { return };
+        for (index, slot) in &mut self.slots {
+            let due = matches!(slot.state, State::Waiting { until } if until <= now);
+            let Some(instance) = entry.instance(*index).filter(|_| due) else {
+                continue;
+            };
+            slot.started = Some(now);
+            slot.state = State::Starting {
+                json: instance.json.clone(),
+                stop: false,
+            };
+            actions.push(Action::Start(instance.clone()));
+        }
+    }
+}
+
+impl Slot {
+    /// The container exists; it is ready unless it has to say so.
+    fn run(&mut self, pid: i32, waits: bool) {
+        if let State::Starting { json, stop } = &mut self.state {
+            self.state = State::Running {
+                pid,
+                json: std::mem::take(json),
+                ready: !waits,
+                stop: *stop,
+            };
+        }
+    }
+
+    fn set_ready(&mut self, is: bool) {
+        if let State::Running { ready, .. } = &mut self.state {
+            *ready = is;
+        }
+    }
+
+    /// It is gone: when to start it again, should it still be wanted.
+    fn wait(&mut self, wanted: Option<&Instance>, now: u64, random: &mut u64) {
+        let changed = self.json() != wanted.map(|instance| instance.json.as_str());
+        let until = match wanted {
+            Some(instance) if !changed && !self.is_stopping() => self.throttle(instance, now, random),
+            _ => {
+                self.ends = 0;
+                now
+            }
+        };
+        self.state = State::Waiting { until };
+    }
+
+    /// The end was nobody's wish.
+    fn throttle(&mut self, instance: &Instance, now: u64, random: &mut u64) -> u64 {
+        let started = self.started.unwrap_or(now);
+        if backoff::lived_well(instance, now.saturating_sub(started)) {
+            self.ends = 0;
+        }
+        self.ends = self.ends.saturating_add(1);
+        started.saturating_add(backoff::delay(instance, self.ends, random))
+    }
+}
+
+impl Counts {
+    fn end(&mut self, end: End) {
+        self.deaths += 1;
+        self.failures += u64::from(!end.normal);
+        self.ooms += u64::from(end.oom);
+    }
+}
