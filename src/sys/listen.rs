@@ -2,9 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use nix::sys::socket::{bind, SockaddrStorage};
+use nix::sys::socket::{bind, getsockname, getsockopt, sockopt, SockaddrStorage};
 
 use super::process::check;
 
@@ -50,6 +50,40 @@ pub fn tcp(address: SocketAddr, options: &Options) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
+/// Where a descriptor listens; `None`: it is no listening TCP socket.
+pub fn listens_at(fd: BorrowedFd<'_>) -> Option<SocketAddr> {
+    let listens = getsockopt(&fd.as_fd(), sockopt::AcceptConn).ok()?;
+    let address: SockaddrStorage = getsockname(fd.as_raw_fd()).ok()?;
+    let v4 = address
+        .as_sockaddr_in()
+        .map(|a| SocketAddr::from((a.ip(), a.port())));
+    let v6 = address
+        .as_sockaddr_in6()
+        .map(|a| SocketAddr::from((a.ip(), a.port())));
+    v4.or(v6).filter(|_| listens)
+}
+
+/// [`tcp`] with the socket's inode belonging to a user and group of the host.
+pub fn tcp_owned(address: SocketAddr, options: &Options, uid: u32, gid: u32) -> io::Result<OwnedFd> {
+    let (user, group) = (filesystem_user(uid), filesystem_group(gid));
+    let result = tcp(address, options);
+    filesystem_user(user);
+    filesystem_group(group);
+    result
+}
+
+/// setfsuid(2), of this thread; returns what it was.
+fn filesystem_user(uid: u32) -> u32 {
+    // SAFETY: integer arguments only; it never fails, at most it has no effect.
+    unsafe { libc::syscall(libc::SYS_setfsuid, uid) as u32 }
+}
+
+/// setfsgid(2), of this thread; returns what it was.
+fn filesystem_group(gid: u32) -> u32 {
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_setfsgid, gid) as u32 }
+}
+
 fn set(fd: &OwnedFd, level: i32, option: i32) -> io::Result<()> {
     let one: libc::c_int = 1;
     let size = std::mem::size_of::<libc::c_int>() as libc::socklen_t;
@@ -90,5 +124,32 @@ mod tests {
             drop(fd);
             drop(second);
         }
+    }
+
+    #[test]
+    fn listening_sockets_tell_their_address_and_belong_to_their_user() {
+        let options = Options {
+            reuse_addr: true,
+            reuse_port: false,
+            non_block: false,
+            backlog: 7,
+        };
+        let mine = nix::unistd::getuid();
+        let uid = if mine.is_root() { 4711 } else { mine.as_raw() };
+        let gid = nix::unistd::getgid().as_raw();
+        let fd = tcp_owned("127.0.0.1:0".parse().unwrap(), &options, uid, gid).unwrap();
+        assert_eq!(nix::sys::stat::fstat(&fd).unwrap().st_uid, uid);
+        let address = listens_at(fd.as_fd()).unwrap();
+        assert!(address.port() != 0 && address.ip().is_loopback());
+        let client = std::net::TcpStream::connect(address).unwrap();
+        assert_eq!(listens_at(client.as_fd()), None);
+        assert_eq!(
+            listens_at(std::fs::File::open("/dev/null").unwrap().as_fd()),
+            None
+        );
+        assert_eq!(
+            tcp(address, &options).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
     }
 }

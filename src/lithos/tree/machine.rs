@@ -88,6 +88,19 @@ pub enum Action {
     Finish,
 }
 
+/// What a reload means for one container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does not run and will.
+    Start,
+    /// It runs and is not wanted any more.
+    Stop,
+    /// It runs with another configuration.
+    Replace,
+    /// It runs and stays.
+    Keep,
+}
+
 /// What is known about an entry of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -191,8 +204,13 @@ impl Machine {
         let Some((key, index)) = split_name(name) else {
             return Vec::new();
         };
+        let started = matches!(event, Event::Started(_));
         let gone = self.take_event(key, index, event, now);
         let mut actions = self.settle(key, now);
+        if started && self.slot(key, index).is_some_and(Slot::is_stopping) {
+            // It was said to who set it up; the container itself may not have heard.
+            actions.push(Action::Stop(name.to_string()));
+        }
         if gone {
             let slots = self.groups.get(key).map(|group| &group.slots);
             let for_good = slots.is_none_or(|slots| !slots.contains_key(&index));
@@ -261,10 +279,37 @@ impl Machine {
         })
     }
 
+    fn slot(&self, key: &str, index: u32) -> Option<&Slot> {
+        self.groups.get(key)?.slots.get(&index)
+    }
+
+    /// What would happen to the containers if this were all that is done, by name.
+    pub fn preview(&self) -> BTreeMap<String, Verdict> {
+        let mut verdicts = BTreeMap::new();
+        for (key, group) in &self.groups {
+            for (index, slot) in &group.slots {
+                let wanted = group.entry().and_then(|entry| entry.instances.get(*index as usize));
+                let verdict = match (&group.wanted, slot.json(), wanted) {
+                    (Wanted::Unknown, _, _) => Verdict::Keep,
+                    (_, None, Some(_)) => Verdict::Start,
+                    (_, None, None) => continue,
+                    (_, Some(_), None) => Verdict::Stop,
+                    (_, Some(json), Some(wanted)) if json == wanted.json => Verdict::Keep,
+                    _ => Verdict::Replace,
+                };
+                verdicts.insert(format!("{key}.{index}"), verdict);
+            }
+            for instance in group.entry().iter().flat_map(|entry| &entry.instances) {
+                verdicts.entry(instance.name.clone()).or_insert(Verdict::Start);
+            }
+        }
+        verdicts
+    }
+
     /// A container that is alive: its configuration, its last start, and the ends in quick succession before.
     pub fn live(&self, name: &str) -> Option<(&str, Option<u64>, u32)> {
         let (key, index) = split_name(name)?;
-        let slot = self.groups.get(key)?.slots.get(&index)?;
+        let slot = self.slot(key, index)?;
         Some((slot.json()?, slot.started, slot.ends))
     }
 
@@ -322,13 +367,12 @@ impl Machine {
                     normal: false,
                     oom: false,
                 };
-                self.figures.count(key, |counts| match counted {
-                    true => {
+                if counted {
+                    self.figures.count(key, |counts| {
                         counts.started += 1;
                         counts.end(end);
-                    }
-                    false => {}
-                });
+                    });
+                }
                 true
             }
             Event::Ended(end) if running => {

@@ -269,7 +269,8 @@ fn told_to_stop_while_it_starts() {
     let mut machine = Machine::new(1);
     machine.configure(&said(Some(Reading::Good(entry("a", 1)))), 0);
     assert_eq!(words(&machine.configure(&said(None), 1)), ["stop app/web.0"]);
-    machine.handle("app/web.0", Event::Started(4), 2);
+    let actions = machine.handle("app/web.0", Event::Started(4), 2);
+    assert_eq!(words(&actions), ["stop app/web.0"], "the container has to hear it too");
     let actions = machine.handle("app/web.0", Event::Ended(NORMAL), 3);
     assert_eq!(words(&actions), ["clean app/web.0 for good"]);
 }
@@ -307,4 +308,27 @@ fn sockets_of_the_retired_are_not_in_use() {
     assert_eq!(machine.in_use().count(), 1);
     machine.handle("app/web.0", Event::Ended(FAILURE), 6);
     assert_eq!(machine.in_use().count(), 0, "between two attempts nobody listens");
+}
+
+#[test]
+fn preview_tells_what_a_reload_would_do() {
+    let mut machine = Machine::new(1);
+    for (index, json) in [(0, "a"), (1, "b"), (7, "a")] {
+        let found = Found {
+            name: format!("app/web.{index}"),
+            pid: 5,
+            json: json.into(),
+            started: None,
+            ends: 0,
+        };
+        assert!(machine.adopt(found, 1));
+    }
+    machine.configure(&said(Some(Reading::Good(entry("a", 3)))), 2);
+    let verdicts: Vec<_> = machine.preview().into_iter().collect();
+    let expected = [("0", Verdict::Keep), ("1", Verdict::Replace), ("2", Verdict::Replace), ("7", Verdict::Stop)];
+    // The third is being started by now.
+    assert_eq!(verdicts.len(), 4);
+    for (index, verdict) in [expected[0], expected[1], expected[3]] {
+        assert!(verdicts.contains(&(format!("app/web.{index}"), verdict)), "{verdicts:?}");
+    }
 }

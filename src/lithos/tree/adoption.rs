@@ -1,0 +1,191 @@
+//! Finding containers that run already: by their records, and by their command lines where a record is missing since the
+//! former tree died between the start and the record. What fits neither is a stray, reported and left alone.
+
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::inspect::{self, KnotLike};
+use super::machine::Found;
+use super::records::{Record, Records};
+use crate::sys::{pidfd, poll};
+
+/// How long containers may take that were being set up when the former tree died.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One that is taken over.
+#[derive(Debug)]
+pub struct Adopted {
+    /// For the machine.
+    pub found: Found,
+    /// Readable when it has ended.
+    pub pidfd: OwnedFd,
+    /// It is our child: its end comes with a status.
+    pub ours: bool,
+    /// It has a record.
+    pub recorded: bool,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Taken over.
+    pub adopted: Vec<Adopted>,
+    /// Knots of this master file that cannot be: pid and name.
+    pub strays: Vec<(i32, String)>,
+    /// Records of what runs no more, by name.
+    pub stale: Vec<String>,
+    /// Lines for the log.
+    pub remarks: Vec<String>,
+}
+
+/// Looks for containers of the trees of this master file.
+pub fn find(records: &Records, master: &Path, knot: &Path) -> Findings {
+    let mut findings = Findings::default();
+    let (all, wrong) = records.read_all();
+    findings.remarks = wrong;
+    let boot = inspect::boot_id();
+    for record in all {
+        match verify(&record, &boot) {
+            Some(pidfd) => findings.adopted.push(adopted(found(&record), pidfd, true)),
+            None => findings.stale.push(record.name),
+        }
+    }
+    add_unrecorded(&mut findings, master, knot);
+    findings
+}
+
+/// A pidfd of the process that a record is about, if it is still that process.
+fn verify(record: &Record, boot: &str) -> Option<OwnedFd> {
+    let same = || {
+        inspect::start_time(record.pid) == Some(record.start_time)
+            && inspect::is_alive(record.pid)
+            && (record.cgroup.is_empty() || inspect::is_in_group(record.pid, &record.cgroup))
+    };
+    (record.boot_id == boot && same()).then_some(())?;
+    let fd = pidfd::open(record.pid).ok()?;
+    // The number could have changed hands just before the descriptor was open.
+    same().then_some(fd)
+}
+
+fn found(record: &Record) -> Found {
+    Found {
+        name: record.name.clone(),
+        pid: record.pid,
+        json: record.instance.clone(),
+        started: Some(record.started_at),
+        ends: record.throttle.ends,
+    }
+}
+
+fn adopted(found: Found, pidfd: OwnedFd, recorded: bool) -> Adopted {
+    let ours = inspect::children(std::process::id() as i32).contains(&found.pid);
+    Adopted {
+        found,
+        pidfd,
+        ours,
+        recorded,
+    }
+}
+
+fn add_unrecorded(findings: &mut Findings, master: &Path, knot: &Path) {
+    let mut names: BTreeSet<String> = findings.adopted.iter().map(|one| one.found.name.clone()).collect();
+    let pids: BTreeSet<i32> = findings.adopted.iter().map(|one| one.found.pid).collect();
+    for like in settled(master, knot) {
+        if pids.contains(&like.pid) {
+            continue;
+        }
+        let pidfd = pidfd::open(like.pid).ok().filter(|_| like.init && !names.contains(&like.name));
+        let Some(pidfd) = pidfd else {
+            findings.strays.push((like.pid, like.name));
+            continue;
+        };
+        names.insert(like.name.clone());
+        findings.remarks.push(format!("{} (pid {}) has no record", like.name, like.pid));
+        let found = Found {
+            name: like.name,
+            pid: like.pid,
+            json: like.json,
+            started: None,
+            ends: 0,
+        };
+        findings.adopted.push(adopted(found, pidfd, false));
+    }
+}
+
+/// Knots as they are once none is setting up a container any more.
+fn settled(master: &Path, knot: &Path) -> Vec<KnotLike> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let all = knots(master, knot);
+        let fds: Vec<OwnedFd> = all.iter().filter(|k| !k.init).filter_map(|k| pidfd::open(k.pid).ok()).collect();
+        let Some(first) = fds.first() else { return all };
+        if !matches!(poll::wait(&[first.as_fd()], Some(deadline)), Ok(ready) if ready == [true]) {
+            return all;
+        }
+        // A child that ended is reaped by the loop; as a zombie it has no command line.
+    }
+}
+
+/// Knots of daemons.
+fn knots(master: &Path, knot: &Path) -> Vec<KnotLike> {
+    let all = inspect::pids().into_iter().filter_map(|pid| inspect::knot_like(pid, master, knot));
+    all.filter(|like| !is_command(&like.name)).collect()
+}
+
+/// `SB/cmd.COMMAND.PID`, which belongs to a `lithos_cmd`.
+pub fn is_command(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(_, rest)| rest.starts_with("cmd."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::records::Throttle;
+    use super::*;
+
+    fn record(pid: i32, start_time: u64) -> Record {
+        Record {
+            name: "app/web.0".into(),
+            instance: "{}".into(),
+            master: "/m".into(),
+            pid,
+            start_time,
+            boot_id: inspect::boot_id(),
+            cgroup: String::new(),
+            started_at: 3,
+            throttle: Throttle { ends: 4 },
+        }
+    }
+
+    #[test]
+    fn a_record_counts_only_for_the_process_it_is_about() {
+        let t = crate::sys::fs::tests::Temp::new();
+        let records = Records::new(&t.0);
+        records.prepare("app/web.0").unwrap();
+        let me = std::process::id() as i32;
+        let start = inspect::start_time(me).unwrap();
+        let find = |record: &Record| {
+            records.write(record).unwrap();
+            super::find(&records, &t.0.join("m"), &t.0.join("lithos_knot"))
+        };
+        let found = find(&record(me, start));
+        assert_eq!(found.adopted.len(), 1);
+        assert_eq!((found.adopted[0].found.ends, found.adopted[0].found.started), (4, Some(3)));
+        for bad in [
+            record(me, start + 1),
+            record(i32::MAX, start),
+            Record {
+                boot_id: "another".into(),
+                ..record(me, start)
+            },
+            Record {
+                cgroup: "app:web.0.scope".into(),
+                ..record(me, start)
+            },
+        ] {
+            let found = find(&bad);
+            assert!(found.adopted.is_empty() && found.stale == ["app/web.0"], "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Starting a knot: its command line, its descriptors, its environment of three variables and the channel's number.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use super::machine::Instance;
+use crate::lithos::knot::message::START_FD;
+use crate::sys::descriptors::arrange;
+use crate::sys::passing::Passage;
+use crate::sys::process::{self, Child, Fork, Namespaces};
+
+/// Variables that knots get from our environment.
+const PASSED: [&str; 3] = ["TERM", "RUST_LOG", "RUST_BACKTRACE"];
+/// Says to the knot that the container must not outlive us.
+pub const DIE_WITH_TREE: &str = "LITHOS_DIE_WITH_TREE";
+
+/// What is the same for all knots.
+#[derive(Debug, Clone)]
+pub struct Launcher {
+    /// The program.
+    pub knot: PathBuf,
+    /// The master file, absolute.
+    pub master: PathBuf,
+    /// Options of the log, which follow the rest.
+    pub options: Vec<String>,
+    /// Containers end with us.
+    pub die_with_tree: bool,
+}
+
+impl Launcher {
+    /// Command line of the knot of an instance; its beginning is a contract.
+    fn arguments(&self, instance: &Instance) -> Vec<OsString> {
+        let mut argv: Vec<OsString> = vec![self.knot.clone().into()];
+        argv.extend(["--name", &instance.name, "--master"].map(OsString::from));
+        argv.push(self.master.clone().into());
+        argv.extend(["--config", &instance.json].map(OsString::from));
+        argv.extend(self.options.iter().map(OsString::from));
+        argv
+    }
+
+    fn environment(&self, channel: i32) -> Vec<(OsString, OsString)> {
+        let passed = PASSED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
+        let number = (START_FD.into(), channel.to_string().into());
+        let dies = self.die_with_tree.then(|| (DIE_WITH_TREE.into(), "1".into()));
+        passed.chain([number]).chain(dies).collect()
+    }
+
+    /// Starts the knot of an instance with its sockets. The result never waits for the channel's messages.
+    ///
+    /// Errors: no descriptors or processes left. That the program cannot be executed is seen by its exit code 127.
+    pub fn start(&self, instance: &Instance, sockets: &[(BorrowedFd<'_>, i32)]) -> io::Result<(Child, Passage)> {
+        let (ours, theirs) = Passage::pair()?;
+        let number = (3..).find(|n| sockets.iter().all(|(_, taken)| taken != n)).unwrap_or(3);
+        let mut wanted = sockets.to_vec();
+        wanted.push((theirs.as_fd(), number));
+        match process::fork(Namespaces::empty())? {
+            Fork::Parent(child) => Ok((child, Passage::inherited(ours.as_fd().try_clone_to_owned()?)?)),
+            Fork::Child => {
+                let e = self.become_knot(instance, &wanted, number);
+                process::exit_now(if e.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
+            }
+        }
+    }
+
+    /// Returns only on failure.
+    fn become_knot(&self, instance: &Instance, wanted: &[(BorrowedFd<'_>, i32)], channel: i32) -> io::Error {
+        if let Err(e) = arrange(wanted).and_then(|()| process::reset_signals()) {
+            return e;
+        }
+        process::exec(&self.knot, &self.arguments(instance), &self.environment(channel))
+    }
+}
+
+/// A program next to the running one.
+pub fn sibling(own: &Path, name: &str) -> Option<PathBuf> {
+    let path = own.parent()?.join(name);
+    path.is_file().then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_begins_as_the_contract_says() {
+        let launcher = Launcher {
+            knot: "/usr/bin/lithos_knot".into(),
+            master: "/etc/lithos/master.yaml".into(),
+            options: vec!["--log-stderr".into()],
+            die_with_tree: false,
+        };
+        let instance = Instance {
+            name: "app/web.0".into(),
+            json: "{}".into(),
+            restart_timeout: 0,
+            backoff: None,
+            waits: false,
+            ports: Vec::new(),
+        };
+        let expected = [
+            "/usr/bin/lithos_knot",
+            "--name",
+            "app/web.0",
+            "--master",
+            "/etc/lithos/master.yaml",
+            "--config",
+            "{}",
+            "--log-stderr",
+        ];
+        assert_eq!(launcher.arguments(&instance), expected);
+        let names: Vec<_> = launcher.environment(7).into_iter().map(|(name, _)| name).collect();
+        assert!(names.iter().all(|name| PASSED.iter().any(|p| name == p) || name == START_FD));
+    }
+}
