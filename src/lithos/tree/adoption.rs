@@ -90,19 +90,27 @@ fn adopted(found: Found, pidfd: OwnedFd, recorded: bool) -> Adopted {
 }
 
 fn add_unrecorded(findings: &mut Findings, master: &Path, knot: &Path) {
-    let mut names: BTreeSet<String> = findings.adopted.iter().map(|one| one.found.name.clone()).collect();
+    let mut names: BTreeSet<String> = findings
+        .adopted
+        .iter()
+        .map(|one| one.found.name.clone())
+        .collect();
     let pids: BTreeSet<i32> = findings.adopted.iter().map(|one| one.found.pid).collect();
     for like in settled(master, knot) {
         if pids.contains(&like.pid) {
             continue;
         }
-        let pidfd = pidfd::open(like.pid).ok().filter(|_| like.init && !names.contains(&like.name));
+        let pidfd = pidfd::open(like.pid)
+            .ok()
+            .filter(|_| like.init && !names.contains(&like.name));
         let Some(pidfd) = pidfd else {
             findings.strays.push((like.pid, like.name));
             continue;
         };
         names.insert(like.name.clone());
-        findings.remarks.push(format!("{} (pid {}) has no record", like.name, like.pid));
+        findings
+            .remarks
+            .push(format!("{} (pid {}) has no record", like.name, like.pid));
         let found = Found {
             name: like.name,
             pid: like.pid,
@@ -119,7 +127,11 @@ fn settled(master: &Path, knot: &Path) -> Vec<KnotLike> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let all = knots(master, knot);
-        let fds: Vec<OwnedFd> = all.iter().filter(|k| !k.init).filter_map(|k| pidfd::open(k.pid).ok()).collect();
+        let fds: Vec<OwnedFd> = all
+            .iter()
+            .filter(|k| !k.init)
+            .filter_map(|k| pidfd::open(k.pid).ok())
+            .collect();
         let Some(first) = fds.first() else { return all };
         if !matches!(poll::wait(&[first.as_fd()], Some(deadline)), Ok(ready) if ready == [true]) {
             return all;
@@ -130,13 +142,16 @@ fn settled(master: &Path, knot: &Path) -> Vec<KnotLike> {
 
 /// Knots of daemons.
 fn knots(master: &Path, knot: &Path) -> Vec<KnotLike> {
-    let all = inspect::pids().into_iter().filter_map(|pid| inspect::knot_like(pid, master, knot));
+    let all = inspect::pids()
+        .into_iter()
+        .filter_map(|pid| inspect::knot_like(pid, master, knot));
     all.filter(|like| !is_command(&like.name)).collect()
 }
 
 /// `SB/cmd.COMMAND.PID`, which belongs to a `lithos_cmd`.
 pub fn is_command(name: &str) -> bool {
-    name.split_once('/').is_some_and(|(_, rest)| rest.starts_with("cmd."))
+    name.split_once('/')
+        .is_some_and(|(_, rest)| rest.starts_with("cmd."))
 }
 
 #[cfg(test)]
@@ -171,7 +186,10 @@ mod tests {
         };
         let found = find(&record(me, start));
         assert_eq!(found.adopted.len(), 1);
-        assert_eq!((found.adopted[0].found.ends, found.adopted[0].found.started), (4, Some(3)));
+        assert_eq!(
+            (found.adopted[0].found.ends, found.adopted[0].found.started),
+            (4, Some(3))
+        );
         for bad in [
             record(me, start + 1),
             record(i32::MAX, start),
@@ -185,7 +203,10 @@ mod tests {
             },
         ] {
             let found = find(&bad);
-            assert!(found.adopted.is_empty() && found.stale == ["app/web.0"], "{bad:?}");
+            assert!(
+                found.adopted.is_empty() && found.stale == ["app/web.0"],
+                "{bad:?}"
+            );
         }
     }
 }

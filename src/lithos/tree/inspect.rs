@@ -14,7 +14,9 @@ pub fn start_time(pid: i32) -> Option<u64> {
 /// True for a process that runs: neither gone nor a zombie.
 pub fn is_alive(pid: i32) -> bool {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = text.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().next());
+    let state = text
+        .rsplit_once(')')
+        .and_then(|(_, rest)| rest.split_ascii_whitespace().next());
     !matches!(state, None | Some("Z" | "X"))
 }
 
@@ -39,7 +41,9 @@ pub fn comm(pid: i32) -> Option<String> {
 /// All process ids.
 pub fn pids() -> Vec<i32> {
     let found = fs::read_dir("/proc").into_iter().flatten().flatten();
-    found.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    found
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
 }
 
 /// A process whose command line is that of a knot.
@@ -75,7 +79,11 @@ pub fn knot_like(pid: i32, master: &Path, program: &Path) -> Option<KnotLike> {
 
 /// `PROGRAM --name NAME --master MASTER --config JSON …`: name and JSON.
 fn parse_command_line(line: &[u8], master: &Path) -> Option<(String, String)> {
-    let words: Vec<&str> = line.split(|b| *b == 0).map(std::str::from_utf8).collect::<Result<_, _>>().ok()?;
+    let words: Vec<&str> = line
+        .split(|b| *b == 0)
+        .map(std::str::from_utf8)
+        .collect::<Result<_, _>>()
+        .ok()?;
     match words.as_slice() {
         [program, "--name", name, "--master", path, "--config", json, ..]
             if Path::new(program).file_name()? == "lithos_knot" && Path::new(path) == master =>
@@ -88,19 +96,26 @@ fn parse_command_line(line: &[u8], master: &Path) -> Option<(String, String)> {
 
 /// The numbers of the sockets that a process has open.
 pub fn sockets(pid: i32) -> Vec<i32> {
-    let found = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let found = fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let is_socket = |entry: &fs::DirEntry| {
         let link = fs::read_link(entry.path()).unwrap_or_default();
         link.to_string_lossy().starts_with("socket:")
     };
-    let numbers = found.filter(is_socket).filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let numbers = found
+        .filter(is_socket)
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers.collect()
 }
 
 /// Direct children of a process (proc_pid_task_children(5)).
 pub fn children(pid: i32) -> Vec<i32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
+    text.split_ascii_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect()
 }
 
 #[cfg(test)]

@@ -27,15 +27,6 @@ impl Journal {
         })
     }
 
-    /// Standard error only.
-    pub fn stderr() -> Journal {
-        Journal {
-            file: None,
-            level: LevelFilter::Warn,
-            stderr: true,
-        }
-    }
-
     /// Adds a line.
     pub fn say(&mut self, level: Level, text: &str) {
         if level > self.level {

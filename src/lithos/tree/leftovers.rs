@@ -25,9 +25,13 @@ pub struct Leftovers {
 impl Leftovers {
     /// Removes those of one container. Errors: a line for the log.
     pub fn clean(&self, name: &str, for_good: bool) -> Result<(), String> {
-        let state = self.remove_state(name).map_err(|e| format!("state directory of {name}: {e}"));
+        let state = self
+            .remove_state(name)
+            .map_err(|e| format!("state directory of {name}: {e}"));
         let group = match for_good {
-            true => self.remove_group(name).map_err(|e| format!("control group of {name}: {e}")),
+            true => self
+                .remove_group(name)
+                .map_err(|e| format!("control group of {name}: {e}")),
             false => Ok(()),
         };
         state.and(group)
@@ -48,7 +52,9 @@ impl Leftovers {
     }
 
     fn remove_group(&self, name: &str) -> io::Result<()> {
-        let Some(groups) = &self.cgroups else { return Ok(()) };
+        let Some(groups) = &self.cgroups else {
+            return Ok(());
+        };
         match groups.open(name)? {
             Some(scope) => scope.remove(),
             None => Ok(()),
@@ -61,7 +67,9 @@ impl Leftovers {
         let is_kept = |name: &str| alive.contains(name) || is_running_command(name);
         for name in self.state_names().into_iter().filter(|name| !is_kept(name)) {
             match self.remove_state(&name) {
-                Ok(()) => remarks.push(format!("removed the state directory of {name}, which does not run")),
+                Ok(()) => remarks.push(format!(
+                    "removed the state directory of {name}, which does not run"
+                )),
                 Err(e) => remarks.push(format!("state directory of {name}: {e}")),
             }
         }
@@ -72,7 +80,11 @@ impl Leftovers {
                 remarks.push(format!("control group of {name}: {e}"));
             }
         }
-        remarks.extend(others.iter().map(|name| format!("control group {name} is not ours, left alone")));
+        remarks.extend(
+            others
+                .iter()
+                .map(|name| format!("control group {name} is not ours, left alone")),
+        );
         remarks
     }
 
@@ -95,7 +107,9 @@ fn listed(base: &Path, name: &OsStr) -> Vec<String> {
         .and_then(|root| at::open_dir(root.as_fd(), name))
         .and_then(|dir| at::list(dir.as_fd()));
     let entries = entries.unwrap_or_default().into_iter();
-    entries.filter_map(|entry| entry.name.into_string().ok()).collect()
+    entries
+        .filter_map(|entry| entry.name.into_string().ok())
+        .collect()
 }
 
 /// `SB/cmd.COMMAND.PID` with a living process.
@@ -117,7 +131,13 @@ mod tests {
         let t = crate::sys::fs::tests::Temp::new();
         let state = t.0.join("state");
         let mine = format!("cmd.sh.{}", std::process::id());
-        for dir in ["app/web.0", "app/web.1/deep", "app/cmd.sh.999999999", "old/x.0", &format!("app/{mine}")] {
+        for dir in [
+            "app/web.0",
+            "app/web.1/deep",
+            "app/cmd.sh.999999999",
+            "old/x.0",
+            &format!("app/{mine}"),
+        ] {
             std::fs::create_dir_all(state.join(dir)).unwrap();
         }
         std::fs::write(t.0.join("victim"), "kept").unwrap();

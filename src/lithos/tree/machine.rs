@@ -184,6 +184,12 @@ impl Machine {
         if self.stopping {
             return Vec::new();
         }
+        self.know(readings, now);
+        self.settle_all(now)
+    }
+
+    /// The part of [`configure`](Machine::configure) before anything is done.
+    pub fn know(&mut self, readings: &Readings, now: u64) {
         for key in desired::good_keys(readings) {
             self.groups.entry(key).or_insert_with(Group::unknown);
         }
@@ -196,7 +202,6 @@ impl Machine {
         }
         let entries = self.groups.values().filter_map(Group::entry);
         self.figures.containers = entries.map(|entry| entry.instances.len() as u64).sum();
-        self.settle_all(now)
     }
 
     /// Tells what happened to a container. What comes too late, or about something unknown, has no effect.
@@ -288,7 +293,9 @@ impl Machine {
         let mut verdicts = BTreeMap::new();
         for (key, group) in &self.groups {
             for (index, slot) in &group.slots {
-                let wanted = group.entry().and_then(|entry| entry.instances.get(*index as usize));
+                let wanted = group
+                    .entry()
+                    .and_then(|entry| entry.instances.get(*index as usize));
                 let verdict = match (&group.wanted, slot.json(), wanted) {
                     (Wanted::Unknown, _, _) => Verdict::Keep,
                     (_, None, Some(_)) => Verdict::Start,

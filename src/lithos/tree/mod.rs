@@ -3,5 +3,82 @@
 //! `machine` decides, everything else carries out. Nothing here may panic, and nothing that is read, be it configuration,
 //! a record or a message, may stop a container that should run.
 
+pub mod adoption;
+mod dry_run;
 pub mod figures;
+pub mod handover;
+pub mod inspect;
+mod journal;
+pub mod last_good;
+mod leftovers;
 pub mod machine;
+mod pid_file;
+mod reading;
+pub mod records;
+mod reload;
+mod settings;
+mod sockets;
+mod spawn;
+mod start;
+mod supervisor;
+
+use settings::{Key, TOOL};
+use supervisor::Supervisor;
+
+use crate::cli::Parsed;
+use crate::lithos::init;
+
+/// The program. Returns the exit code.
+pub fn main() -> i32 {
+    if let Err(e) = crate::sys::start::begin() {
+        eprintln!("Fatal error: standard descriptors: {e}");
+        return 1;
+    }
+    let parsed = match TOOL.start() {
+        Ok(parsed) => parsed,
+        Err(code) => return code,
+    };
+    if parsed.has(Key::DryRun) {
+        return preview(&parsed);
+    }
+    match start::start(&parsed) {
+        Ok(mut supervisor) => supervise(&mut supervisor),
+        Err((code, text)) => {
+            eprintln!("Fatal error: {text}");
+            code
+        }
+    }
+}
+
+/// Until the orderly end. A defect of ours must not be the end of the containers: the program starts afresh then.
+fn supervise(supervisor: &mut Supervisor) -> i32 {
+    let run = std::panic::AssertUnwindSafe(|| supervisor.run());
+    if std::panic::catch_unwind(run).is_err() {
+        // Handled: see `sys::crash`.
+        std::process::abort();
+    }
+    if init::is_first() {
+        let how = init::End::of_signal(supervisor.asked).unwrap_or(init::End::PowerOff);
+        init::end(how);
+    }
+    0
+}
+
+fn preview(parsed: &Parsed<Key>) -> i32 {
+    let loaded = start::load(parsed, None);
+    let (Ok(loaded), Some(program)) = (&loaded, start::own_program()) else {
+        eprintln!(
+            "Fatal error: {}",
+            loaded.err().unwrap_or_else(|| "/proc is not mounted".into())
+        );
+        return 1;
+    };
+    let text: String = dry_run::lines(loaded, &program)
+        .iter()
+        .map(|line| format!("{line}\n"))
+        .collect();
+    match crate::cli::output::print(&text) {
+        Ok(()) => 0,
+        Err(_) => 1,
+    }
+}

@@ -71,7 +71,10 @@ mod tests {
         let path = t.0.join("master.pid");
         std::fs::write(&path, "999999999 some text that is longer than our number\n").unwrap();
         let held = PidFile::take(&path).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            format!("{}\n", std::process::id())
+        );
         assert!(PidFile::take(&path).unwrap_err().contains("runs already"));
         let again = held.fd().try_clone_to_owned().unwrap();
         assert!(PidFile::inherit(again).is_some(), "the same lock");

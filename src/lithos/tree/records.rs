@@ -124,7 +124,10 @@ fn read(path: &Path) -> io::Result<Record> {
     let record: Record = serde_json::from_str(&std::fs::read_to_string(path)?)?;
     match split_name(&record.name) {
         Some(_) if record.pid > 1 => Ok(record),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "no container's name and pid")),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "no container's name and pid",
+        )),
     }
 }
 

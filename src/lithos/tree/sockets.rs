@@ -28,13 +28,17 @@ pub struct Sockets {
 
 fn keys(instance: &Instance) -> impl Iterator<Item = (Key, &Port)> {
     let sandbox = instance.name.split('/').next().unwrap_or_default();
-    instance.ports.iter().filter(|port| !port.reuse_port).map(move |port| {
-        let key = Key {
-            sandbox: sandbox.to_string(),
-            address: port.address,
-        };
-        (key, port)
-    })
+    instance
+        .ports
+        .iter()
+        .filter(|port| !port.reuse_port)
+        .map(move |port| {
+            let key = Key {
+                sandbox: sandbox.to_string(),
+                address: port.address,
+            };
+            (key, port)
+        })
 }
 
 impl Sockets {
@@ -70,7 +74,8 @@ impl Sockets {
         if self.open.is_empty() {
             return;
         }
-        let needed: std::collections::BTreeSet<Key> = in_use.flat_map(|i| keys(i).map(|(key, _)| key)).collect();
+        let needed: std::collections::BTreeSet<Key> =
+            in_use.flat_map(|i| keys(i).map(|(key, _)| key)).collect();
         self.open.retain(|key, _| needed.contains(key));
     }
 
@@ -87,7 +92,10 @@ impl Sockets {
     /// Copies the sockets of a running container that are not open here from its processes: the knot and its children.
     /// What cannot be had that way is opened when it is needed.
     pub fn recover(&mut self, instance: &Instance, pid: i32) {
-        let missing: Vec<Key> = keys(instance).map(|(key, _)| key).filter(|key| !self.open.contains_key(key)).collect();
+        let missing: Vec<Key> = keys(instance)
+            .map(|(key, _)| key)
+            .filter(|key| !self.open.contains_key(key))
+            .collect();
         if missing.is_empty() {
             return;
         }

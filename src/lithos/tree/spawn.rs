@@ -41,7 +41,9 @@ impl Launcher {
     }
 
     fn environment(&self, channel: i32) -> Vec<(OsString, OsString)> {
-        let passed = PASSED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
+        let passed = PASSED
+            .iter()
+            .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
         let number = (START_FD.into(), channel.to_string().into());
         let dies = self.die_with_tree.then(|| (DIE_WITH_TREE.into(), "1".into()));
         passed.chain([number]).chain(dies).collect()
@@ -50,16 +52,26 @@ impl Launcher {
     /// Starts the knot of an instance with its sockets. The result never waits for the channel's messages.
     ///
     /// Errors: no descriptors or processes left. That the program cannot be executed is seen by its exit code 127.
-    pub fn start(&self, instance: &Instance, sockets: &[(BorrowedFd<'_>, i32)]) -> io::Result<(Child, Passage)> {
+    pub fn start(
+        &self,
+        instance: &Instance,
+        sockets: &[(BorrowedFd<'_>, i32)],
+    ) -> io::Result<(Child, Passage)> {
         let (ours, theirs) = Passage::pair()?;
-        let number = (3..).find(|n| sockets.iter().all(|(_, taken)| taken != n)).unwrap_or(3);
+        let number = (3..)
+            .find(|n| sockets.iter().all(|(_, taken)| taken != n))
+            .unwrap_or(3);
         let mut wanted = sockets.to_vec();
         wanted.push((theirs.as_fd(), number));
         match process::fork(Namespaces::empty())? {
             Fork::Parent(child) => Ok((child, Passage::inherited(ours.as_fd().try_clone_to_owned()?)?)),
             Fork::Child => {
                 let e = self.become_knot(instance, &wanted, number);
-                process::exit_now(if e.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
+                process::exit_now(if e.kind() == io::ErrorKind::NotFound {
+                    127
+                } else {
+                    126
+                })
             }
         }
     }
@@ -110,7 +122,13 @@ mod tests {
             "--log-stderr",
         ];
         assert_eq!(launcher.arguments(&instance), expected);
-        let names: Vec<_> = launcher.environment(7).into_iter().map(|(name, _)| name).collect();
-        assert!(names.iter().all(|name| PASSED.iter().any(|p| name == p) || name == START_FD));
+        let names: Vec<_> = launcher
+            .environment(7)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert!(names
+            .iter()
+            .all(|name| PASSED.iter().any(|p| name == p) || name == START_FD));
     }
 }

@@ -270,7 +270,11 @@ fn told_to_stop_while_it_starts() {
     machine.configure(&said(Some(Reading::Good(entry("a", 1)))), 0);
     assert_eq!(words(&machine.configure(&said(None), 1)), ["stop app/web.0"]);
     let actions = machine.handle("app/web.0", Event::Started(4), 2);
-    assert_eq!(words(&actions), ["stop app/web.0"], "the container has to hear it too");
+    assert_eq!(
+        words(&actions),
+        ["stop app/web.0"],
+        "the container has to hear it too"
+    );
     let actions = machine.handle("app/web.0", Event::Ended(NORMAL), 3);
     assert_eq!(words(&actions), ["clean app/web.0 for good"]);
 }
@@ -325,10 +329,18 @@ fn preview_tells_what_a_reload_would_do() {
     }
     machine.configure(&said(Some(Reading::Good(entry("a", 3)))), 2);
     let verdicts: Vec<_> = machine.preview().into_iter().collect();
-    let expected = [("0", Verdict::Keep), ("1", Verdict::Replace), ("2", Verdict::Replace), ("7", Verdict::Stop)];
+    let expected = [
+        ("0", Verdict::Keep),
+        ("1", Verdict::Replace),
+        ("2", Verdict::Replace),
+        ("7", Verdict::Stop),
+    ];
     // The third is being started by now.
     assert_eq!(verdicts.len(), 4);
     for (index, verdict) in [expected[0], expected[1], expected[3]] {
-        assert!(verdicts.contains(&(format!("app/web.{index}"), verdict)), "{verdicts:?}");
+        assert!(
+            verdicts.contains(&(format!("app/web.{index}"), verdict)),
+            "{verdicts:?}"
+        );
     }
 }

@@ -1,0 +1,364 @@
+//! From the files to what the machine wants to know: sandboxes, processes files, container files in their images, and the
+//! rules between them. An error concerns as little as possible, and becomes a line for the log.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::machine::{Backoff, Entries, Entry, Instance, Port, Reading, Readings};
+use crate::lithos::config::{self, Container, IdMap, Master, ProcessEntry, ProcessKind, Processes, Sandbox};
+use crate::lithos::instance::{self, Effective, InstanceName, Listener};
+use crate::lithos::{policy, sandboxes};
+use crate::sys::path::Root;
+
+/// Largest container file, bytes.
+const LARGEST: u64 = 1 << 20;
+/// Most instances of an entry that are believed.
+const MOST_INSTANCES: u32 = 10_000;
+
+/// The whole configuration as it is now.
+#[derive(Debug)]
+pub struct Configuration {
+    /// For the machine.
+    pub readings: Readings,
+    /// Lines for the log.
+    pub problems: Vec<String>,
+    /// Processes files that could be read, by sandbox; for the history.
+    pub processes: Vec<(String, Processes)>,
+    /// Number of sandbox files.
+    pub sandboxes: usize,
+}
+
+/// Reads everything below a master file.
+pub fn read(master: &Master, master_path: &Path) -> Configuration {
+    let mut reader = Reader {
+        master,
+        master_path,
+        containers: BTreeMap::new(),
+        problems: Vec::new(),
+        processes: Vec::new(),
+    };
+    let dir = master.sandboxes_dir(master_path);
+    let mut count = 0;
+    let readings = match sandboxes::list(&dir) {
+        Err(e) => Reading::Broken(reader.problem(format!("directory of sandboxes {}: {e}", dir.display()))),
+        Ok(files) => {
+            count = files.len();
+            let read =
+                |file: &sandboxes::SandboxFile| (file.name.clone(), reader.sandbox(&file.name, &file.path));
+            Reading::Good(files.iter().map(read).collect())
+        }
+    };
+    Configuration {
+        readings,
+        problems: reader.problems,
+        processes: reader.processes,
+        sandboxes: count,
+    }
+}
+
+struct Reader<'a> {
+    master: &'a Master,
+    master_path: &'a Path,
+    /// Container files that were read already, by image and path in it.
+    containers: BTreeMap<(PathBuf, String), Result<Container, String>>,
+    problems: Vec<String>,
+    processes: Vec<(String, Processes)>,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, text: String) -> String {
+        self.problems.push(text.clone());
+        text
+    }
+
+    fn sandbox(&mut self, name: &str, path: &Path) -> Reading<Entries> {
+        let sandbox: Sandbox = match config::read(path) {
+            Err(problems) => return Reading::Broken(self.problem(format!("sandbox {name}: {problems}"))),
+            Ok(sandbox) => sandbox,
+        };
+        let file = sandbox.processes_file(name, self.master, self.master_path);
+        let processes: Processes = match config::read(&file) {
+            Err(problems) => return Reading::Broken(self.problem(format!("sandbox {name}: {problems}"))),
+            Ok(processes) => processes,
+        };
+        let daemons = processes
+            .iter()
+            .filter(|(_, entry)| entry.kind == ProcessKind::Daemon);
+        let entries =
+            daemons.map(|(process, entry)| (process.clone(), self.entry(name, &sandbox, process, entry)));
+        let entries = entries.collect();
+        self.processes.push((name.to_string(), processes));
+        Reading::Good(entries)
+    }
+
+    fn entry(
+        &mut self,
+        sandbox_name: &str,
+        sandbox: &Sandbox,
+        process: &str,
+        entry: &ProcessEntry,
+    ) -> Reading<Entry> {
+        // Nothing runs, nothing has to be there.
+        if entry.instances == 0 {
+            return Reading::Good(Entry::default());
+        }
+        match self.instances(sandbox_name, sandbox, process, entry) {
+            Ok(entry) => Reading::Good(entry),
+            Err(why) => Reading::Broken(self.problem(format!("{sandbox_name}/{process}: {why}"))),
+        }
+    }
+
+    fn instances(
+        &mut self,
+        sandbox_name: &str,
+        sandbox: &Sandbox,
+        process: &str,
+        entry: &ProcessEntry,
+    ) -> Result<Entry, String> {
+        if entry.instances > MOST_INSTANCES {
+            return Err(format!(
+                "{} instances are more than {MOST_INSTANCES}",
+                entry.instances
+            ));
+        }
+        let rules = policy::check_image(sandbox, &instance::Instance::of(entry, 0));
+        if !rules.is_empty() {
+            return Err(joined(&rules));
+        }
+        let container = self.container(&sandbox.image_dir.join(&entry.image), &entry.config)?;
+        let one = |index: u32| {
+            describe(
+                sandbox,
+                &container,
+                entry,
+                InstanceName::daemon(sandbox_name, process, index),
+            )
+        };
+        let instances: Vec<Instance> = (0..entry.instances).map(one).collect::<Result<_, String>>()?;
+        let rolling = entry.max_surge > 0 || entry.max_unavailable > 0;
+        let surge = entry.max_surge.min(MOST_INSTANCES);
+        Ok(Entry {
+            spares: (entry.instances..entry.instances + surge)
+                .map(one)
+                .collect::<Result<_, String>>()?,
+            max_unavailable: rolling.then_some(entry.max_unavailable as usize),
+            instances,
+        })
+    }
+
+    /// A container file, resolved inside of its image.
+    fn container(&mut self, image: &Path, file: &str) -> Result<Container, String> {
+        let key = (image.to_path_buf(), file.to_string());
+        let read = || read_container(image, file);
+        self.containers.entry(key).or_insert_with(read).clone()
+    }
+}
+
+fn read_container(image: &Path, file: &str) -> Result<Container, String> {
+    use std::io::Read;
+    let shown = format!("{}:{file}", image.display());
+    let mut bytes = Vec::new();
+    Root::open(image)
+        .and_then(|root| root.open_read(file))
+        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        .map_err(|e| format!("container file {shown}: {e}"))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(format!("container file {shown}: larger than {LARGEST} bytes"));
+    }
+    config::parse(&shown, &bytes).map_err(|problems| problems.to_string())
+}
+
+fn joined<T: ToString>(all: &[T]) -> String {
+    all.iter().map(T::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn describe(
+    sandbox: &Sandbox,
+    container: &Container,
+    entry: &ProcessEntry,
+    name: InstanceName,
+) -> Result<Instance, String> {
+    let Place(index) = Place::of(&name);
+    let instance = instance::Instance::of(entry, index);
+    let effective = policy::check(sandbox, container, &instance, &name)
+        .map_err(|rules| format!("{name}: {}", joined(&rules)))?;
+    let backoff = &container.restart_backoff;
+    Ok(Instance {
+        name: name.to_string(),
+        json: instance.to_json(),
+        restart_timeout: u64::from(container.restart_timeout) * 1000,
+        backoff: (backoff.max > 0).then(|| Backoff {
+            max: u64::from(backoff.max) * 1000,
+            jitter: backoff.jitter,
+        }),
+        waits: container.ready.is_some(),
+        ports: ports(sandbox, container, &effective),
+    })
+}
+
+/// Number of a daemon's instance.
+struct Place(u32);
+
+impl Place {
+    fn of(name: &InstanceName) -> Place {
+        match name.place {
+            instance::Place::Index(index) => Place(index),
+            instance::Place::Command(_) => Place(0),
+        }
+    }
+}
+
+/// The sockets that have to be opened in the network of the host.
+fn ports(sandbox: &Sandbox, container: &Container, effective: &Effective) -> Vec<Port> {
+    let ids = policy::effective_ids(sandbox, container);
+    let (uids, gids) = policy::maps(sandbox, container);
+    let uid = outside(uids, ids.as_ref().map_or(0, |ids| ids.uid));
+    let gid = outside(gids, ids.as_ref().map_or(0, |ids| ids.gid));
+    let bridged = sandbox.bridged_network.is_some();
+    let of_host = effective
+        .listeners
+        .iter()
+        .filter(|listener| !bridged || listener.socket.external);
+    of_host.map(|listener| port(listener, uid, gid)).collect()
+}
+
+fn port(Listener { port, socket }: &Listener, uid: u32, gid: u32) -> Port {
+    Port {
+        address: SocketAddr::new(socket.host, *port),
+        fd: i32::from(socket.fd),
+        reuse_addr: socket.reuse_addr,
+        reuse_port: socket.reuse_port,
+        non_block: socket.set_non_block,
+        backlog: i32::try_from(socket.listen_backlog).unwrap_or(i32::MAX),
+        uid,
+        gid,
+    }
+}
+
+fn outside(maps: &[IdMap], id: u32) -> u32 {
+    match maps.is_empty() {
+        true => id,
+        false => maps.iter().find_map(|map| map.to_outside(id)).unwrap_or(id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    struct Host(crate::sys::fs::tests::Temp);
+
+    impl Host {
+        fn new() -> Host {
+            let host = Host(crate::sys::fs::tests::Temp::new());
+            for dir in ["sandboxes", "processes", "images/img.v1/config"] {
+                fs::create_dir_all(host.0 .0.join(dir)).unwrap();
+            }
+            let images = host.0 .0.join("images");
+            let sandbox = format!(
+                "image-dir: {}\nallow-users: [0-100]\nallow-groups: [0-100]\nallow-tcp-ports: [17000-17010]\n\
+                 uid-map: [{{inside: 0, outside: 10000, count: 100}}]\ngid-map: [{{inside: 0, outside: 10000, count: 100}}]\n",
+                images.display()
+            );
+            host.write("sandboxes/app.yaml", &sandbox);
+            host.write(
+                "processes/app.yaml",
+                "web: {image: img.v1, config: /config/web.yaml, instances: 2}\n",
+            );
+            host.write(
+                "images/img.v1/config/web.yaml",
+                "executable: /bin/x\nuser-id: 1\nrestart-timeout: 3\ntcp-ports: {17001: {fd: 5}}\n",
+            );
+            host
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            fs::write(self.0 .0.join(path), text).unwrap();
+        }
+
+        fn read(&self) -> Configuration {
+            let path = self.0 .0.join("master.yaml");
+            let master: Master = config::parse("m", b"").unwrap();
+            super::read(&master, &path)
+        }
+
+        fn web(&self) -> Option<Reading<Entry>> {
+            match self.read().readings {
+                Reading::Good(all) => match all.get("app") {
+                    Some(Reading::Good(entries)) => entries.get("web").cloned(),
+                    _ => None,
+                },
+                Reading::Broken(_) => None,
+            }
+        }
+    }
+
+    #[test]
+    fn files_become_instances() {
+        let host = Host::new();
+        let Some(Reading::Good(entry)) = host.web() else {
+            panic!("{:?}", host.read().problems)
+        };
+        assert_eq!(entry.instances.len(), 2);
+        let web = &entry.instances[1];
+        assert_eq!((web.name.as_str(), web.restart_timeout), ("app/web.1", 3000));
+        assert_eq!(
+            web.json,
+            r#"{"instances":1,"image":"img.v1","config":"/config/web.yaml","kind":"Daemon"}"#
+        );
+        assert_eq!(
+            (web.ports[0].uid, web.ports[0].gid, web.ports[0].fd),
+            (10001, 10000, 5)
+        );
+        assert_eq!(host.read().sandboxes, 1);
+    }
+
+    #[test]
+    fn errors_stay_where_they_are() {
+        let host = Host::new();
+        host.write("images/img.v1/config/web.yaml", "executable: [");
+        assert!(matches!(host.web(), Some(Reading::Broken(_))));
+        assert_eq!(host.read().problems.len(), 1);
+        host.write(
+            "images/img.v1/config/web.yaml",
+            "executable: /bin/x\nuser-id: 1\ntcp-ports: {80: {fd: 3}}\n",
+        );
+        assert!(
+            matches!(host.web(), Some(Reading::Broken(why)) if why.contains("80")),
+            "a rule is broken"
+        );
+        host.write("processes/app.yaml", "web: [");
+        let Reading::Good(all) = host.read().readings else {
+            panic!()
+        };
+        assert!(matches!(all.get("app"), Some(Reading::Broken(_))));
+        host.write("processes/app.yaml", "");
+        let Reading::Good(all) = host.read().readings else {
+            panic!()
+        };
+        assert_eq!(all.get("app"), Some(&Reading::Good(Entries::new())));
+        fs::remove_dir_all(host.0 .0.join("sandboxes")).unwrap();
+        assert!(matches!(host.read().readings, Reading::Broken(_)));
+    }
+
+    #[test]
+    fn none_of_an_entry_needs_no_image_and_spares_follow_the_rest() {
+        let host = Host::new();
+        host.write(
+            "processes/app.yaml",
+            "web: {image: gone, config: /c.yaml, instances: 0}\n",
+        );
+        assert_eq!(host.web(), Some(Reading::Good(Entry::default())));
+        host.write(
+            "processes/app.yaml",
+            "web: {image: img.v1, config: /config/web.yaml, instances: 1, max-surge: 2}\n",
+        );
+        let Some(Reading::Good(entry)) = host.web() else {
+            panic!()
+        };
+        assert_eq!((entry.spares.len(), entry.max_unavailable), (2, Some(0)));
+        assert_eq!(entry.spares[1].name, "app/web.2");
+    }
+}

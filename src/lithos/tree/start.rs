@@ -1,0 +1,315 @@
+//! From the command line to a running loop: as a first start, as the program after a reload, or as the one after a crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::handover::{self, Life, State};
+use super::journal::Journal;
+use super::leftovers::Leftovers;
+use super::machine::{Found, Machine};
+use super::pid_file::PidFile;
+use super::records::Records;
+use super::settings::{self, Key};
+use super::sockets::Sockets;
+use super::spawn::{sibling, Launcher};
+use super::supervisor::{Live, Supervisor};
+use super::{adoption, last_good};
+use crate::cli::Parsed;
+use crate::lithos::config::Master;
+use crate::lithos::init;
+use crate::sys::cgroup::{Cgroups, Options};
+use crate::sys::passing::Passage;
+use crate::sys::poll::Signals;
+use crate::sys::process::Child;
+use crate::sys::{crash, monotonic, pidfd};
+
+/// Signals the loop hears about.
+const SIGNALS: [i32; 8] = [
+    libc::SIGCHLD,
+    libc::SIGTERM,
+    libc::SIGINT,
+    libc::SIGHUP,
+    libc::SIGQUIT,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGPWR,
+];
+
+/// Why it cannot start, and the exit code.
+pub type Fatal = (i32, String);
+
+/// Path and content of the master file.
+pub struct Loaded {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// The checked file.
+    pub master: Master,
+    /// Its text.
+    pub text: String,
+}
+
+/// Reads the master file of the command line; after a reload the state has a copy in case it is broken now.
+pub fn load(parsed: &Parsed<Key>, state: Option<&State>) -> Result<Loaded, String> {
+    let given = parsed
+        .last(Key::Config)
+        .unwrap_or(crate::lithos::config::master::DEFAULT_PATH);
+    let path = match state {
+        Some(state) => state.master.clone(),
+        None => settings::absolute(given).map_err(|e| format!("{given}: {e}"))?,
+    };
+    match (settings::read_master(&path), state) {
+        (Ok((master, text)), _) => Ok(Loaded { path, master, text }),
+        (Err(_), Some(state)) => {
+            let text = state.master_text.clone();
+            let master = settings::parse_master(&path, &text)?;
+            Ok(Loaded { path, master, text })
+        }
+        (Err(e), None) => Err(e),
+    }
+}
+
+/// The program of this process by the path under which a newer version would be.
+pub fn own_program() -> Option<PathBuf> {
+    let path = std::fs::read_link("/proc/self/exe").ok()?;
+    let text = path.to_str()?;
+    Some(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(text)))
+}
+
+/// Becomes the supervisor of this machine.
+pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
+    let fatal = |text: String| (1, text);
+    let (state, remark) = match handover::receive() {
+        Ok(state) => (state, None),
+        Err(e) => (None, Some(e)),
+    };
+    let signals = Signals::new(&SIGNALS).map_err(|e| fatal(format!("signals: {e}")))?;
+    if !nix::unistd::geteuid().is_root() {
+        return Err(fatal("lithos_tree must be run as root".into()));
+    }
+    let program =
+        own_program().ok_or_else(|| fatal("/proc/self/exe: the own program is not known".into()))?;
+    recover_from_faults(&program).map_err(|e| fatal(format!("signals: {e}")))?;
+    let begun = if init::is_first() {
+        init::begin()
+    } else {
+        Vec::new()
+    };
+    let loaded = load(parsed, state.as_ref()).map_err(fatal)?;
+    if !loaded.master.devfs_dir.is_dir() && state.is_none() {
+        let dir = loaded.master.devfs_dir.display();
+        return Err(fatal(format!(
+            "devfs-dir {dir} is not there: make it with lithos_mkdev"
+        )));
+    }
+    settings::make_directories(&loaded.master).map_err(fatal)?;
+    let journal = journal(&loaded.master, parsed).map_err(fatal)?;
+    let pid_file = pid_file(&loaded.master, state.as_ref()).map_err(fatal)?;
+    let missing = |name: &str| (127, format!("{name} is not next to {}", program.display()));
+    let knot = sibling(&program, "lithos_knot").ok_or_else(|| missing("lithos_knot"))?;
+    let mut supervisor = Supervisor {
+        machine: Machine::new(u64::from(std::process::id()) ^ monotonic::millis()),
+        leftovers: Leftovers {
+            state: loaded.master.state_dir(),
+            cgroups: None,
+        },
+        launcher: launcher(parsed, knot, &loaded.path),
+        records: Records::new(&loaded.master.runtime_dir),
+        sockets: Sockets::default(),
+        lives: BTreeMap::new(),
+        master_path: loaded.path,
+        master: loaded.master,
+        master_text: loaded.text,
+        program,
+        journal,
+        pid_file,
+        signals,
+        finished: false,
+        asked: libc::SIGTERM,
+    };
+    begun.iter().for_each(|remark| supervisor.journal.warn(remark));
+    remark.iter().for_each(|remark| supervisor.journal.error(remark));
+    supervisor.leftovers.cgroups =
+        cgroups(&supervisor.master, state.is_some(), &mut supervisor.journal).map_err(fatal)?;
+    raise_descriptor_limit();
+    supervisor.take_over(state);
+    Ok(supervisor)
+}
+
+fn recover_from_faults(program: &Path) -> std::io::Result<()> {
+    let argv: Vec<_> = std::env::args_os().collect();
+    let kept = std::env::vars_os().filter(|(name, _)| name != handover::STATE_FD);
+    let env: Vec<_> = kept
+        .map(|(mut name, value)| {
+            name.push("=");
+            name.push(value);
+            name
+        })
+        .collect();
+    crash::restart_on_fatal_signals(program, &argv, &env)
+}
+
+fn journal(master: &Master, parsed: &Parsed<Key>) -> Result<Journal, String> {
+    let path = master.log_file();
+    let level = parsed.last(Key::LogLevel).unwrap_or(&master.log_level);
+    Journal::open(&path, level, parsed.has(Key::LogStderr))
+        .map_err(|e| format!("log {}: {e}", path.display()))
+}
+
+fn pid_file(master: &Master, state: Option<&State>) -> Result<PidFile, String> {
+    let inherited = state.and_then(|state| PidFile::inherit(handover::claim(Some(state.pid_file))?));
+    match inherited {
+        Some(held) => Ok(held),
+        None => PidFile::take(&master.runtime_dir.join("master.pid")),
+    }
+}
+
+fn launcher(parsed: &Parsed<Key>, knot: PathBuf, master: &Path) -> Launcher {
+    let mut options = Vec::new();
+    if parsed.has(Key::LogStderr) {
+        options.push("--log-stderr".to_string());
+    }
+    if let Some(level) = parsed.last(Key::LogLevel) {
+        options.extend(["--log-level".to_string(), level.to_string()]);
+    }
+    Launcher {
+        knot,
+        master: master.to_path_buf(),
+        options,
+        die_with_tree: parsed.has(Key::DieWithTree),
+    }
+}
+
+/// Errors are fatal at the first start only.
+fn cgroups(master: &Master, running: bool, journal: &mut Journal) -> Result<Option<Cgroups>, String> {
+    let Some(name) = &master.cgroup_name else {
+        return Ok(None);
+    };
+    let options = Options {
+        name,
+        controllers: &master.cgroup_controllers,
+        tree: None,
+    };
+    let entered = Cgroups::detect(&options).and_then(|groups| groups.enter().map(|()| groups));
+    match entered {
+        Ok(groups) => Ok(Some(groups)),
+        Err(e) if running => {
+            journal.error(&format!("control groups: {e}"));
+            Ok(None)
+        }
+        Err(e) => Err(format!(
+            "control groups: {e} (cgroup-name: null in the master file does without)"
+        )),
+    }
+}
+
+/// Two descriptors for each container are more than the usual limit of a service.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{getrlimit, setrlimit, Resource};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+impl Supervisor {
+    /// Takes over what runs, reads the configuration, starts what is missing.
+    fn take_over(&mut self, state: Option<State>) {
+        match state {
+            Some(state) => self.inherit(state),
+            None => self.adopt(),
+        }
+        self.machine.figures.restarts += 1;
+        self.reap();
+        let alive: BTreeSet<String> = self.machine.alive().map(|(name, _)| name).collect();
+        for remark in self.leftovers.sweep(&alive) {
+            self.journal.warn(&remark);
+        }
+        self.configure();
+    }
+
+    /// After a reload: everything is in the state.
+    fn inherit(&mut self, state: State) {
+        self.machine = state.machine;
+        for (key, number) in state.sockets {
+            if let Some(fd) = handover::claim(Some(number)) {
+                self.sockets.insert(key, fd);
+            }
+        }
+        self.lives = state
+            .lives
+            .into_iter()
+            .map(|(name, life)| (name, revived(life)))
+            .collect();
+    }
+
+    /// After the death of another tree, or at the first start.
+    fn adopt(&mut self) {
+        match last_good::read(&self.master.runtime_dir) {
+            Ok(known) => self.machine.restore(known),
+            Err(e) => self.journal.error(&format!("last good configuration: {e}")),
+        }
+        let findings = adoption::find(&self.records, &self.master_path, &self.launcher.knot);
+        findings
+            .remarks
+            .iter()
+            .for_each(|remark| self.journal.warn(remark));
+        for (pid, name) in &findings.strays {
+            self.journal.error(&format!(
+                "Stray container {name:?} (pid: {pid}): nobody supervises it; end it by hand"
+            ));
+        }
+        self.machine.figures.unknown = findings.strays.len() as u64;
+        for name in &findings.stale {
+            if let Err(e) = self.records.remove(name) {
+                self.journal.warn(&format!("record of {name}: {e}"));
+            }
+        }
+        for one in findings.adopted {
+            self.adopt_one(one);
+        }
+        let instances: Vec<_> = self.machine.in_use().cloned().collect();
+        for instance in instances {
+            if let Some(pid) = self.lives.get(&instance.name).and_then(|live| live.inner) {
+                self.sockets.recover(&instance, pid);
+            }
+        }
+    }
+
+    fn adopt_one(&mut self, one: adoption::Adopted) {
+        let Found { name, pid, .. } = one.found.clone();
+        if !self.machine.adopt(one.found, monotonic::millis()) {
+            self.journal.error(&format!(
+                "Stray container {name:?} (pid: {pid}): there is another of that name"
+            ));
+            self.machine.figures.unknown += 1;
+            return;
+        }
+        self.journal
+            .warn(&format!("Taking over container {name:?} (pid: {pid})"));
+        let live = Live {
+            inner: Some(pid),
+            ours: one.ours,
+            pidfd: Some(one.pidfd),
+            ..Live::default()
+        };
+        self.lives.insert(name.clone(), live);
+        if !one.recorded {
+            self.write_record(&name, pid);
+        }
+    }
+}
+
+/// The former program's view of a container, with its descriptors.
+fn revived(life: Life) -> Live {
+    let outer = life.outer.map(|pid| Child {
+        pid,
+        pidfd: pidfd::open(pid).ok(),
+    });
+    Live {
+        outer,
+        inner: life.inner,
+        ours: life.ours,
+        pidfd: handover::claim(life.pidfd),
+        channel: handover::claim(life.channel).and_then(|fd| Passage::inherited(fd).ok()),
+        ..Live::default()
+    }
+}
