@@ -1,0 +1,124 @@
+# The death of lithos_tree, and the next one.
+
+setup() {
+    load lithos.bash
+    load world.bash
+    setup_lithos
+    sleeper web 'restart-timeout: 0'
+    echo 'web: {image: img.v1, config: /config/web.yaml, instances: 2}' | processes
+}
+teardown() { stop_tree; }
+
+kill_tree() { kill -9 "$TREE"; wait "$TREE" || true; }
+
+# bats test_tags=root
+@test "kill -9 of the tree loses no container: the next one takes them over and supervises them" {
+    start_tree
+    eventually running 2
+    before=$(knots)
+    kill_tree
+    sleep 0.3
+    [ "$(knots)" = "$before" ]
+    start_tree --log-level info
+    sleep 0.5
+    [ "$(knots)" = "$before" ]
+    [ "$(grep -c 'Taking over' "$L/log/master.log")" -eq 2 ]
+    old=$(knot_of app/web.1)
+    kill -9 "$old"
+    another() { running 2 && [ "$(knot_of app/web.1)" != "$old" ]; }
+    eventually another
+    echo 'web: {image: img.v1, config: /config/web.yaml, instances: 1}' | processes
+    reload
+    eventually running 1
+}
+
+# bats test_tags=root
+@test "with a broken configuration too, by what was good last" {
+    start_tree
+    eventually running 2
+    before=$(knots)
+    kill_tree
+    echo 'web: [' > "$L/processes/app.yaml"
+    start_tree
+    sleep 0.5
+    [ "$(knots)" = "$before" ]
+    kill -9 "$(knot_of app/web.0)"
+    eventually running 2
+}
+
+# bats test_tags=root
+@test "what ended meanwhile is started, what was removed meanwhile is stopped, and nothing runs twice" {
+    start_tree
+    eventually running 2
+    stays=$(knot_of app/web.0)
+    kill_tree
+    kill -9 "$(knot_of app/web.1)"
+    start_tree
+    eventually running 2
+    [ "$(knot_of app/web.0)" = "$stays" ]
+    kill_tree
+    : | processes
+    start_tree
+    eventually running 0
+}
+
+# bats test_tags=root
+@test "a container without a record is found by its command line, one of a name that is taken is reported and left alone" {
+    start_tree
+    eventually running 2
+    before=$(knots)
+    kill_tree
+    rm "$L/run/knots/app/web.0.json"
+    start_tree
+    sleep 0.5
+    [ "$(knots)" = "$before" ]
+    [ -e "$L/run/knots/app/web.0.json" ]
+}
+
+# bats test_tags=root
+@test "a record of another process is not believed" {
+    start_tree
+    eventually running 2
+    kill_tree
+    sleep 1000 3>&- & victim=$!
+    knots | xargs kill -9
+    eventually running 0
+    sed -i "s/\"pid\":[0-9]*/\"pid\":$victim/" "$L/run/knots/app/web.0.json"
+    start_tree
+    eventually running 2
+    : | processes
+    reload
+    eventually running 0
+    kill -0 "$victim"
+    kill "$victim"
+}
+
+# bats test_tags=root
+@test "a fault of the tree is survived: the same process, the same containers" {
+    start_tree
+    eventually running 2
+    before=$(knots)
+    for signal in SEGV ABRT BUS; do
+        kill "-$signal" "$TREE"
+        sleep 0.8
+        kill -0 "$TREE"
+        [ "$(knots)" = "$before" ]
+    done
+    kill -9 "$(knot_of app/web.0)"
+    eventually running 2
+}
+
+# bats test_tags=root
+@test "sockets are taken back from the containers after kill -9" {
+    echo 'allow-tcp-ports: [17102]' | sandbox
+    sleeper web 'tcp-ports: {17102: {fd: 5}}' 'restart-timeout: 0'
+    start_tree
+    eventually running 2
+    socket=$(stat -Lc %i "/proc/$(knot_of app/web.0)/fd/5")
+    kill_tree
+    start_tree
+    ls -l "/proc/$TREE/fd" | grep -q "socket:\[$socket\]" || skip 'descriptors of other processes cannot be taken here'
+    kill -9 "$(knot_of app/web.0)"
+    eventually running 2
+    [ "$(stat -Lc %i "/proc/$(knot_of app/web.0)/fd/5")" = "$socket" ]
+}
