@@ -63,33 +63,6 @@ pub fn arrange(wanted: &[(BorrowedFd<'_>, i32)], keep: BorrowedFd<'_>) -> io::Re
         stay.push(unsafe { BorrowedFd::borrow_raw(*number) });
     }
     close_all_but(3, &stay)
-/// Gives descriptors the numbers wanted, without close-on-exec, and closes everything else from 3 up. For a freshly
-/// forked process that is about to execute a program; nothing else may be used afterwards.
-///
-/// Errors: EMFILE, EINVAL for a number below 0.
-pub fn arrange(wanted: &[(BorrowedFd<'_>, i32)]) -> io::Result<()> {
-    let numbers = wanted.iter().map(|(_, number)| *number);
-    // Above all numbers wanted, so that no move closes what another one still needs.
-    let above = numbers.clone().max().unwrap_or(2).max(2) + 1;
-    let mut moved = Vec::new();
-    for (fd, number) in wanted {
-        // SAFETY: integer arguments only.
-        let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, above) };
-        check(copy)?;
-        moved.push((copy, *number));
-    }
-    for (copy, number) in moved {
-        // SAFETY: integer arguments; what had the number is given up (documented).
-        check(unsafe { libc::dup2(copy, number) })?;
-    }
-    let mut keep: Vec<i32> = numbers.filter(|number| *number >= 3).collect();
-    keep.sort_unstable();
-    let mut from = 3;
-    for number in keep {
-        close_between(from, number)?;
-        from = number + 1;
-    }
-    super::process::close_from(from)
 }
 
 /// Closes `from..to`.

@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use super::machine::Instance;
 use crate::lithos::knot::message::START_FD;
-use crate::sys::descriptors::arrange;
+use crate::sys::descriptors::{arrange, copy_above};
+use crate::sys::handover;
 use crate::sys::passing::Passage;
 use crate::sys::process::{self, Child, Fork, Namespaces};
 
@@ -58,15 +59,11 @@ impl Launcher {
         sockets: &[(BorrowedFd<'_>, i32)],
     ) -> io::Result<(Child, Passage)> {
         let (ours, theirs) = Passage::pair()?;
-        let number = (3..)
-            .find(|n| sockets.iter().all(|(_, taken)| taken != n))
-            .unwrap_or(3);
-        let mut wanted = sockets.to_vec();
-        wanted.push((theirs.as_fd(), number));
+        let above = sockets.iter().map(|(_, number)| number + 1).fold(3, i32::max);
         match process::fork(Namespaces::empty())? {
             Fork::Parent(child) => Ok((child, Passage::inherited(ours.as_fd().try_clone_to_owned()?)?)),
             Fork::Child => {
-                let e = self.become_knot(instance, &wanted, number);
+                let e = self.become_knot(instance, sockets, theirs.as_fd(), above);
                 process::exit_now(if e.kind() == io::ErrorKind::NotFound {
                     127
                 } else {
@@ -77,11 +74,27 @@ impl Launcher {
     }
 
     /// Returns only on failure.
-    fn become_knot(&self, instance: &Instance, wanted: &[(BorrowedFd<'_>, i32)], channel: i32) -> io::Error {
-        if let Err(e) = arrange(wanted).and_then(|()| process::reset_signals()) {
-            return e;
+    fn become_knot(
+        &self,
+        instance: &Instance,
+        sockets: &[(BorrowedFd<'_>, i32)],
+        channel: BorrowedFd<'_>,
+        above: i32,
+    ) -> io::Error {
+        let prepared = copy_above(channel, above).and_then(|channel| {
+            arrange(sockets, channel.as_fd())?;
+            handover::keep(channel.as_fd(), true)?;
+            process::reset_signals()?;
+            Ok(channel)
+        });
+        match prepared {
+            Ok(channel) => process::exec(
+                &self.knot,
+                &self.arguments(instance),
+                &self.environment(channel.as_raw_fd()),
+            ),
+            Err(e) => e,
         }
-        process::exec(&self.knot, &self.arguments(instance), &self.environment(channel))
     }
 }
 
