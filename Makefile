@@ -71,7 +71,6 @@ doc:
 install: build install-files
 
 # Copies what is built; `INIT` names the service files: any of systemd, sysv, openrc (the last two share a place).
-LITHOS := $(notdir $(basename $(wildcard src/bin/lithos_*.rs)))
 INIT   ?= systemd
 AT      = sed 's|@BINDIR@|$(PREFIX)/bin|'
 

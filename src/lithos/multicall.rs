@@ -11,9 +11,14 @@ type Main = fn() -> i32;
 /// Names and what they are.
 const TOOLS: &[(&str, Main)] = &[
     ("lithos_check", super::check::main),
+    ("lithos_clean", super::clean::main),
+    ("lithos_cmd", super::cmd::main),
     ("lithos_crypt", super::crypt::main),
     ("lithos_knot", super::knot::main),
+    ("lithos_mkdev", super::mkdev::main),
+    ("lithos_ps", super::ps::main),
     ("lithos_switch", super::switch::main),
+    ("lithos_tree", super::tree::main),
 ];
 
 /// Entry point of the executable; returns the exit code, 127 for a name that is no tool.

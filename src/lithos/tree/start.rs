@@ -86,14 +86,15 @@ pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
     if !nix::unistd::geteuid().is_root() {
         return Err(fatal("lithos_tree must be run as root".into()));
     }
-    let program =
-        own_program().ok_or_else(|| fatal("/proc/self/exe: the own program is not known".into()))?;
-    recover_from_faults(&program).map_err(|e| fatal(format!("signals: {e}")))?;
+    // The first process of a machine has no /proc before this.
     let begun = if init::is_first() {
         init::begin()
     } else {
         Vec::new()
     };
+    let program =
+        own_program().ok_or_else(|| fatal("/proc/self/exe: the own program is not known".into()))?;
+    recover_from_faults(&program).map_err(|e| fatal(format!("signals: {e}")))?;
     let loaded = load(parsed, state.as_ref()).map_err(fatal)?;
     if !loaded.master.devfs_dir.is_dir() && state.is_none() {
         let dir = loaded.master.devfs_dir.display();
