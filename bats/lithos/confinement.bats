@@ -36,10 +36,11 @@ SH
 
 @test "masked paths are covered by the host's null device, whatever /dev holds (CVE-2025-31133)" {
     rm "$L/dev/null"; ln -s /proc/sys/kernel/core_pattern "$L/dev/null"
+    # Without redirections to /dev/null, which is a link here.
     root_script m <<'SH'
-for f in kcore keys timer_list sched_debug interrupts; do [ -e /proc/$f ] && cat /proc/$f 2>/dev/null | head -c 10; done
-ls /sys/firmware /proc/acpi /proc/scsi 2>/dev/null | grep -v '^/\|^$'
-(echo x > /proc/sys/kernel/core_pattern) 2>/dev/null && echo wrote
+for f in kcore keys timer_list sched_debug interrupts; do [ -e /proc/$f ] && cat /proc/$f 2>&- | head -c 10; done
+for d in /sys/firmware /proc/acpi /proc/scsi; do ls -A $d 2>&-; done
+(echo x > /proc/sys/kernel/core_pattern) 2>&- && echo wrote
 true
 SH
     run inside m
@@ -139,9 +140,9 @@ SH
 }
 
 @test "setuid programs gain nothing (A-164)" {
-    cp "$IMAGE/bin/busybox" "$IMAGE/bin/suid"
-    chmod 4755 "$IMAGE/bin/suid"
-    script s <<< 'cp /bin/suid /tmp/id 2>/dev/null; /bin/suid id -u; grep NoNewPrivs /proc/self/status'
+    cp "$IMAGE/bin/busybox" "$IMAGE/bin/busybox.suid"
+    chmod 4755 "$IMAGE/bin/busybox.suid"
+    script s <<< '/bin/busybox.suid id -u; grep NoNewPrivs /proc/self/status'
     run inside s
     contains "$output" $'1\nNoNewPrivs:\t1'
 }
@@ -197,7 +198,7 @@ SH
     root_script t <<'SH'
 ping -c1 127.0.0.1 > /dev/null 2>&1 && echo pinged
 dmesg > /dev/null 2>&1 && echo dmesg
-date -s 2001-01-01 > /dev/null 2>&1 && echo clock
+date -s 2001-01-01 > /dev/null 2>&1; [ "$(date +%Y)" = 2001 ] && echo clock
 hostname other 2>/dev/null && echo named
 true
 SH
