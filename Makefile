@@ -107,6 +107,7 @@ install-sysv install-openrc: install-%:
 # A Debian package of the static binaries. They need nothing; what makes them better is recommended.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 ARCH    := $(shell dpkg --print-architecture 2>/dev/null)
+PACK    ?= xz
 STAGE   ?= $(TARGET)/deb
 DEB     ?= $(TARGET)/orchestration_$(VERSION)_$(ARCH).deb
 
@@ -143,7 +144,7 @@ deb-files:
 	install -d $(STAGE)/DEBIAN
 	printf '%s\n' "$$CONTROL" > $(STAGE)/DEBIAN/control
 	printf '%s\n' /etc/init.d/lithos /etc/lithos/master.yaml > $(STAGE)/DEBIAN/conffiles
-	dpkg-deb --root-owner-group -Zxz --build $(STAGE) $(DEB)
+	dpkg-deb --root-owner-group -Z$(PACK) --build $(STAGE) $(DEB)
 
 clean:
 	cargo clean
