@@ -191,11 +191,22 @@ impl<'a> Scanner<'a> {
             }
             return Ok(());
         }
-        if self.walk.bump() == Some('-') && self.walk.bump() == Some('-') {
+        // What is no dash belongs to the text or ends it: `[a, -]`, `[sh, --]`.
+        if self.dashes() == 2 {
             self.note(Sign::Other, start);
             return Ok(());
         }
         self.plain(start)
+    }
+
+    /// Takes at most two dashes; the result is how many.
+    fn dashes(&mut self) -> usize {
+        let mut count = 0;
+        while count < 2 && self.walk.peek() == Some('-') {
+            self.walk.bump();
+            count += 1;
+        }
+        count
     }
 
     fn question(&mut self, start: Cursor) -> Scan<()> {

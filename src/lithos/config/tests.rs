@@ -90,6 +90,8 @@ fn numbers() {
 fn scalars_are_texts_in_lists() {
     let c = with_program("arguments: [60, true]\nmetadata: {any: [thing]}").unwrap();
     assert_eq!(c.arguments, ["60", "true"]);
+    let c = with_program("arguments: [-c, $x, -, --]").unwrap();
+    assert_eq!(c.arguments, ["-c", "$x", "-", "--"]);
 }
 
 #[test]
