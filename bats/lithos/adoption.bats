@@ -7,7 +7,6 @@ setup() {
     sleeper web 'restart-timeout: 0'
     echo 'web: {image: img.v1, config: /config/web.yaml, instances: 2}' | processes
 }
-teardown() { stop_tree; }
 
 kill_tree() { kill -9 "$TREE"; wait "$TREE" || true; }
 

@@ -7,7 +7,6 @@ setup() {
     sleeper web
     echo 'web: {image: img.v1, config: /config/web.yaml, instances: 2}' | processes
 }
-teardown() { stop_tree; }
 
 # bats test_tags=root
 @test "reloads without a change, also five in a burst, touch nothing" {

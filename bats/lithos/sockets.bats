@@ -6,7 +6,6 @@ setup() {
     setup_lithos
     echo 'allow-tcp-ports: [17000-17200]' | sandbox
 }
-teardown() { stop_tree; }
 
 listeners() { ss -Hltn "sport = :$1" | wc -l; }
 service_of() { local k; k=$(knot_of "$1"); tr -d ' ' < "/proc/$k/task/$k/children"; }
@@ -40,7 +39,8 @@ service_of() { local k; k=$(knot_of "$1"); tr -d ' ' < "/proc/$k/task/$k/childre
     echo 'web: {image: img.v1, config: /config/web.yaml}' | processes
     start_tree
     eventually running 1
-    ( for n in $(seq 200); do : 3<>/dev/tcp/127.0.0.1/17014 || echo refused; sleep 0.01; done ) > "$L/clients" 2>&1 3>&- &
+    # Nobody accepts: fewer than fit into the backlog.
+    ( for n in $(seq 100); do : 3<>/dev/tcp/127.0.0.1/17014 || echo refused; sleep 0.02; done ) > "$L/clients" 2>&1 3>&- &
     clients=$!
     reload; reload
     echo 'web: {image: img.v1, config: /config/web.yaml, variables: {v: w}}' | processes
@@ -91,4 +91,19 @@ service_of() { local k; k=$(knot_of "$1"); tr -d ' ' < "/proc/$k/task/$k/childre
     eventually running 1
     [ -n "$(knot_of app/web.0)" ]
     grep -q 'ERROR.*app/bad' "$L/log/master.log"
+}
+
+# bats test_tags=root
+@test "an address that is taken: the tree tries again once per second and stays responsive, whatever restart-timeout says" {
+    sleeper web 'tcp-ports: {17019: {fd: 5}}' 'restart-timeout: 0'
+    echo 'web: {image: img.v1, config: /config/web.yaml}' | processes
+    busybox nc -l -p 17019 -e cat 3>&- & taken=$!
+    is_taken() { [ "$(listeners 17019)" -eq 1 ]; }
+    eventually is_taken
+    start_tree
+    eventually grep -q "can't listen on 0.0.0.0:17019" "$L/log/master.log"
+    sleep 2
+    kill "$taken"
+    [ "$(grep -c "can't listen" "$L/log/master.log")" -le 5 ]
+    eventually running 1
 }

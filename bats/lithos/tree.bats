@@ -5,7 +5,6 @@ setup() {
     load world.bash
     setup_lithos
 }
-teardown() { stop_tree; }
 
 # bats test_tags=root
 @test "instances run as children with the command line of the contract, the process is number 2 inside" {
@@ -114,4 +113,11 @@ teardown() { stop_tree; }
     echo 'log-level: [' > "$L/broken.yaml"
     run lithos_tree -C "$L/broken.yaml"
     [ "$status" -eq 1 ]
+}
+
+# bats test_tags=root
+@test "descriptors of whoever started the tree are closed" {
+    : | processes
+    start_tree 7< /dev/zero
+    ! ls -l "/proc/$TREE/fd" | grep -q '/dev/zero'
 }

@@ -2,6 +2,7 @@
 #
 # start_tree [OPTION…]   starts lithos_tree and waits for its pid file; $TREE is its process id
 # stop_tree              ends it with all containers
+# teardown               does that after each test
 # knots                  process ids of the running containers of this test, one line each, sorted
 # reload                 asks for a reload and waits until it has happened
 
@@ -20,6 +21,9 @@ stop_tree() {
     knots | xargs -r kill -9 2>/dev/null || true
     TREE=
 }
+
+# In place of that of lithos.bash.
+teardown() { stop_tree; }
 
 knots() {
     local pid line

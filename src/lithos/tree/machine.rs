@@ -28,6 +28,10 @@ use desired::Word;
 pub use desired::{split_name, Backoff, Entries, Entry, Instance, Port, Reading, Readings};
 use slot::{Slot, State};
 
+/// Pause between two starts that fail before anything runs, whatever `restart-timeout` says: nothing slows them down
+/// otherwise, milliseconds.
+const LEAST_AFTER_FAILURE: u64 = 1000;
+
 /// Something that happened to a container, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -369,7 +373,7 @@ impl Machine {
                 false
             }
             Event::Failed { counted } if starting => {
-                slot.wait(wanted.as_ref(), now, &mut self.random);
+                slot.wait(wanted.as_ref(), now, &mut self.random, LEAST_AFTER_FAILURE);
                 let end = End {
                     normal: false,
                     oom: false,
@@ -383,7 +387,7 @@ impl Machine {
                 true
             }
             Event::Ended(end) if running => {
-                slot.wait(wanted.as_ref(), now, &mut self.random);
+                slot.wait(wanted.as_ref(), now, &mut self.random, 0);
                 self.figures.count(key, |counts| {
                     counts.end(end);
                     counts.running = counts.running.saturating_sub(1);
@@ -521,11 +525,15 @@ impl Slot {
         }
     }
 
-    /// It is gone: when to start it again, should it still be wanted.
-    fn wait(&mut self, wanted: Option<&Instance>, now: u64, random: &mut u64) {
+    /// It is gone: when to start it again, should it still be wanted, at least so long after the last start.
+    fn wait(&mut self, wanted: Option<&Instance>, now: u64, random: &mut u64, least: u64) {
         let changed = self.json() != wanted.map(|instance| instance.json.as_str());
         let until = match wanted {
-            Some(instance) if !changed && !self.is_stopping() => self.throttle(instance, now, random),
+            Some(instance) if !changed && !self.is_stopping() => {
+                let started = self.started.unwrap_or(now);
+                self.throttle(instance, now, random)
+                    .max(started.saturating_add(least))
+            }
             _ => {
                 self.ends = 0;
                 now

@@ -1,7 +1,7 @@
 //! Listening sockets of the host, which outlive the processes that accept from them. One for each address of a sandbox,
 //! shared by all its instances; close-on-exec here, placed in a knot when it is started.
 //!
-//! Sockets with `reuse-port` are not here: every knot opens its own.
+//! Sockets with `reuse-port` are made anew for each knot and are not kept.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -50,17 +50,18 @@ impl Sockets {
             if self.open.contains_key(&key) {
                 continue;
             }
-            let options = listen::Options {
-                reuse_addr: port.reuse_addr,
-                reuse_port: false,
-                non_block: port.non_block,
-                backlog: port.backlog,
-            };
-            let fd = listen::tcp_owned(port.address, &options, port.uid, port.gid)
-                .map_err(|e| format!("can't listen on {}: {e}", port.address))?;
+            let fd = listen(port)?;
             self.open.insert(key, fd);
         }
         Ok(())
+    }
+
+    /// Opens the sockets that only one process has, with their numbers in it.
+    ///
+    /// Errors: a line naming the address.
+    pub fn open_own(instance: &Instance) -> Result<Vec<(OwnedFd, i32)>, String> {
+        let own = instance.ports.iter().filter(|port| port.reuse_port);
+        own.map(|port| Ok((listen(port)?, port.fd))).collect()
     }
 
     /// The sockets of an instance with their numbers in the process.
@@ -107,6 +108,17 @@ impl Sockets {
             }
         }
     }
+}
+
+fn listen(port: &Port) -> Result<OwnedFd, String> {
+    let options = listen::Options {
+        reuse_addr: port.reuse_addr,
+        reuse_port: port.reuse_port,
+        non_block: port.non_block,
+        backlog: port.backlog,
+    };
+    listen::tcp_owned(port.address, &options, port.uid, port.gid)
+        .map_err(|e| format!("can't listen on {}: {e}", port.address))
 }
 
 /// Copies of the listening sockets of a process.

@@ -20,7 +20,7 @@ use crate::lithos::init;
 use crate::sys::cgroup::{Cgroups, Options};
 use crate::sys::passing::Passage;
 use crate::sys::poll::Signals;
-use crate::sys::process::Child;
+use crate::sys::process::{close_from, Child};
 use crate::sys::{crash, monotonic, pidfd};
 
 /// Signals the loop hears about.
@@ -82,6 +82,10 @@ pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
         Ok(state) => (state, None),
         Err(e) => (None, Some(e)),
     };
+    if state.is_none() {
+        // Whatever the starter left open would be kept open by us for years. Nothing of ours is open yet.
+        close_from(3).map_err(|e| fatal(format!("inherited descriptors: {e}")))?;
+    }
     let signals = Signals::new(&SIGNALS).map_err(|e| fatal(format!("signals: {e}")))?;
     if !nix::unistd::geteuid().is_root() {
         return Err(fatal("lithos_tree must be run as root".into()));

@@ -359,14 +359,18 @@ impl Supervisor {
     /// Starts a knot. `Some`: it was impossible, and whether that counts as a start.
     fn start(&mut self, instance: &Instance) -> Option<bool> {
         let name = &instance.name;
-        if let Err(why) = self.sockets.open_for(instance) {
-            self.journal.error(&format!("{name}: {why}"));
-            return Some(false);
-        }
-        let started = self
-            .records
-            .prepare(name)
-            .and_then(|()| self.launcher.start(instance, &self.sockets.of(instance)));
+        let opened = self.sockets.open_for(instance);
+        let own = match opened.and_then(|()| Sockets::open_own(instance)) {
+            Ok(own) => own,
+            Err(why) => {
+                self.journal.error(&format!("{name}: {why}"));
+                return Some(false);
+            }
+        };
+        let mut sockets = self.sockets.of(instance);
+        sockets.extend(own.iter().map(|(fd, number)| (fd.as_fd(), *number)));
+        let prepared = self.records.prepare(name);
+        let started = prepared.and_then(|()| self.launcher.start(instance, &sockets));
         match started {
             Ok((child, channel)) => {
                 self.journal.info(&format!("Starting container {name:?}"));

@@ -344,3 +344,23 @@ fn preview_tells_what_a_reload_would_do() {
         );
     }
 }
+
+#[test]
+fn starts_that_fail_pause_even_without_a_restart_timeout() {
+    let mut eager = entry("a", 1);
+    eager.instances[0].restart_timeout = 0;
+    for counted in [true, false] {
+        let mut machine = Machine::new(1);
+        machine.configure(&said(Some(Reading::Good(eager.clone()))), 0);
+        let actions = machine.handle("app/web.0", Event::Failed { counted }, 0);
+        assert_eq!(words(&actions), ["clean app/web.0"]);
+        assert_eq!(machine.deadline(), Some(1000));
+    }
+    let mut machine = running(eager);
+    let actions = machine.handle("app/web.0", Event::Ended(FAILURE), 1);
+    assert_eq!(
+        words(&actions),
+        ["clean app/web.0", "start app/web.0 a"],
+        "an end is as wanted"
+    );
+}
