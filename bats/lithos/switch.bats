@@ -76,3 +76,22 @@ unchanged() { grep -q '^old:' processes/app.yaml && [ "$(ls -A processes)" = app
     cmp "n$(grep -o '^p[1-6]' processes/app.yaml | tr -d p).yaml" processes/app.yaml
     [ "$(ls -A processes)" = app.yaml ]
 }
+
+@test "a switch that was killed leaves the old file, and the next one is not disturbed" {
+    # The check never ends, so that the switch is killed in the middle of its work.
+    mv bin/lithos_check bin/real
+    printf '#!/bin/sh\n: > started\nexec sleep 60\n' > bin/lithos_check
+    chmod 755 bin/lithos_check
+    bin/lithos_switch --master master.yaml app new.yaml 3>&- & local pid=$! n
+    for n in $(seq 100); do [ -e started ] && break; sleep 0.05; done
+    [ -e started ]
+    local child; child=$(pgrep -P "$pid")
+    kill -KILL "$pid" "$child"
+    wait "$pid" || true
+    grep -q '^old:' processes/app.yaml
+    mv bin/real bin/lithos_check
+    switch app new.yaml
+    [ "$status" -eq 0 ]
+    cmp new.yaml processes/app.yaml
+    [ "$(ls -A processes)" = app.yaml ]
+}

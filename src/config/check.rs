@@ -306,7 +306,7 @@ impl<'a> Checker<'a> {
     fn member(&mut self, item: Ast, key: &Key) -> Value {
         let item = self.sources.scalars.resolve(item);
         let nullable = matches!(key.default, Default::Null | Default::TextOrNull(_));
-        if nullable && is_null(&item) {
+        if nullable && (is_null(&item) || is_nil(&item, &key.kind)) {
             return Value::Null;
         }
         self.check(item, &key.kind)
@@ -384,6 +384,11 @@ fn is_null(ast: &Ast) -> bool {
         Ast::Scalar(_, _, ScalarKind::Plain, text) => text == "Null" || text == "NULL",
         _ => false,
     }
+}
+
+/// Manuals of lithos write `nil` for a flag that is neither on nor off. As a text it would be a text.
+fn is_nil(ast: &Ast, kind: &Kind) -> bool {
+    matches!((ast, kind), (Ast::Scalar(_, _, ScalarKind::Plain, text), Kind::Bool) if text == "nil")
 }
 
 fn kind_name(ast: &Ast) -> &'static str {

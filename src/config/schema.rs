@@ -107,6 +107,8 @@ pub struct Structure {
 pub struct Key {
     /// Name with underscores; in files dashes are good too.
     pub name: &'static str,
+    /// Another name that older manuals give it.
+    pub other: Option<&'static str>,
     /// Kind of the value.
     pub kind: Kind,
     /// What holds when the key is missing.
@@ -161,11 +163,22 @@ impl Structure {
 
     /// The key that is written as `name`, with dashes or underscores.
     pub fn find(&self, name: &str) -> Option<&'static Key> {
-        let same = |key: &&Key| {
-            let bytes = key.name.bytes().zip(name.bytes());
-            key.name.len() == name.len() && bytes.into_iter().all(|(k, n)| k == n || (k == b'_' && n == b'-'))
-        };
-        self.iter().find(same)
+        self.iter()
+            .find(|key| is_spelled(key.name, name) || key.other.is_some_and(|other| is_spelled(other, name)))
+    }
+}
+
+/// Whether a name stands for a key, whose underscores may be dashes.
+fn is_spelled(key: &str, name: &str) -> bool {
+    let mut bytes = key.bytes().zip(name.bytes());
+    key.len() == name.len() && bytes.all(|(k, n)| k == n || (k == b'_' && n == b'-'))
+}
+
+impl Key {
+    /// The same key with another name besides its own.
+    pub const fn also(mut self, other: &'static str) -> Key {
+        self.other = Some(other);
+        self
     }
 }
 
@@ -183,6 +196,7 @@ pub const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Key 
 pub const fn with(name: &'static str, kind: Kind, default: Default, doc: &'static str) -> Key {
     Key {
         name,
+        other: None,
         kind,
         default,
         doc,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use self::flags::{Key, TOOL};
 use super::config::master::DEFAULT_PATH;
+use super::config::sandbox::OutputFormat;
 use super::config::{self, Container, Master, ProcessEntry, ProcessKind, Processes, Sandbox};
 use super::instance::{Instance, InstanceName};
 use super::{image, policy, sandboxes};
@@ -56,6 +57,11 @@ impl Report {
         }
     }
 
+    /// Something that may surprise, but is no error.
+    fn warning(&self, text: &str) {
+        complain(&format!(" WARN {}: lithos_check: {text}\n", Date::now()));
+    }
+
     fn finish(self) -> i32 {
         if self.errors == 0 {
             return 0;
@@ -90,6 +96,9 @@ fn whole(parsed: &Parsed<Key>, report: &mut Report) {
         Ok(master) => master,
         Err(problems) => return report.error(problems.to_string()),
     };
+    if master.syslog_facility.is_some() {
+        report.warning("syslog-facility has no effect in this version: logs go to files");
+    }
     host(&master, parsed.has(Key::Verbose), report);
     let dir = master.sandboxes_dir(&path);
     let files = match sandboxes::list(&dir) {
@@ -188,6 +197,9 @@ fn check_sandbox(name: &str, sandbox: &Sandbox, processes: &Path, report: &mut R
             report.error(format!("sandbox {name}: bridged-network: {e}"));
         }
     }
+    for key in without_effect(sandbox) {
+        report.warning(&format!("sandbox {name}: {key} has no effect in this version"));
+    }
     let processes: Processes = match config::read(processes) {
         Ok(processes) => processes,
         Err(problems) => return report.error(format!("sandbox {name}: {problems}")),
@@ -200,6 +212,16 @@ fn check_sandbox(name: &str, sandbox: &Sandbox, processes: &Path, report: &mut R
     for (process, entry) in &processes {
         checker.entry(process, entry, report);
     }
+}
+
+/// Keys of the sandbox that are set and that nothing follows yet. Nobody may find that out when the disk is full.
+fn without_effect(sandbox: &Sandbox) -> Vec<&'static str> {
+    let set = [
+        ("output-format", sandbox.output_format != OutputFormat::Plain),
+        ("output-rotate-size", sandbox.output_rotate_size.is_some()),
+        ("output-rotate-age", sandbox.output_rotate_age.is_some()),
+    ];
+    set.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect()
 }
 
 struct Checker<'a> {
@@ -226,7 +248,12 @@ impl Checker<'_> {
             Err(why) => return report.error(format!("{place}: {why}")),
         };
         let count = match entry.kind {
-            ProcessKind::Daemon => entry.instances.min(MOST_INSTANCES),
+            // Spare instances of an upgrade have the numbers after the others, and need addresses as well.
+            ProcessKind::Daemon if entry.instances > 0 => entry
+                .instances
+                .saturating_add(entry.max_surge)
+                .min(MOST_INSTANCES),
+            ProcessKind::Daemon => 0,
             ProcessKind::Command => 1,
         };
         for index in 0..count {

@@ -98,7 +98,7 @@ const KEYS: &[Key] = &[
         "Variables whose values are encrypted.",
     ),
     optional("secret_environ_file", PATH, "File with the same mapping."),
-    with("workdir", PATH, Default::Text("/"), "Working directory."),
+    with("workdir", PATH, Default::Text("/"), "Working directory.").also("work_dir"),
     with(
         "resolv_conf",
         Kind::Structure(&RESOLV_CONF),

@@ -95,7 +95,8 @@ const KEYS: &[Key] = &[
         Kind::Text,
         Default::Text("lithos"),
         "Name in syslog.",
-    ),
+    )
+    .also("syslog_name"),
 ];
 
 /// The checked file. Paths are as written: see the methods for what they mean.

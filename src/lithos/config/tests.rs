@@ -182,3 +182,123 @@ fn networks_of_any_length() {
     assert_eq!(IpNetwork::parse("10.0.0.5").unwrap().to_string(), "10.0.0.5/32");
     assert_eq!(IpNetwork::parse("10.0.0.0/x"), None);
 }
+
+/// The manual: every example is read, and every key is in one.
+mod manual {
+    use super::*;
+    use crate::config::schema::Structure;
+    use crate::lithos::policy::check_declarations;
+    use std::collections::BTreeSet;
+
+    const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lithos-config.md"));
+
+    /// The blocks of YAML of a level.
+    fn examples(level: &str) -> Vec<&'static str> {
+        let fence = format!("```yaml {level}\n");
+        let after = PAGE.split(fence.as_str()).skip(1);
+        after.map(|rest| rest.split("```").next().unwrap()).collect()
+    }
+
+    /// What keys and tags a kind of value knows, as they are written in examples.
+    fn words(kind: &Kind, found: &mut BTreeSet<String>) {
+        match kind {
+            Kind::Map(_, inner) | Kind::List(inner) | Kind::FilledList(inner) | Kind::Nullable(inner) => {
+                words(inner, found);
+            }
+            Kind::Structure(structure) => keys(structure, found),
+            Kind::Tagged { variants, .. } => {
+                for variant in *variants {
+                    found.insert(format!("!{}", variant.tag));
+                    words(&variant.kind, found);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn keys(structure: &Structure, found: &mut BTreeSet<String>) {
+        for key in structure.iter() {
+            found.insert(format!("{}:", key.name.replace('_', "-")));
+            words(&key.kind, found);
+        }
+    }
+
+    #[track_caller]
+    fn complete<T: Level>(level: &str, check: impl Fn(&T)) {
+        let examples = examples(level);
+        for example in &examples {
+            check(&parse::<T>(level, example.as_bytes()).unwrap_or_else(|e| panic!("{example}{e}")));
+        }
+        let all = examples.concat();
+        let mut found = BTreeSet::new();
+        words(&T::KIND, &mut found);
+        let missing: Vec<_> = found.iter().filter(|word| !all.contains(word.as_str())).collect();
+        assert!(!found.is_empty() && missing.is_empty(), "{level}: {missing:?}");
+    }
+
+    #[test]
+    fn every_key_has_an_example() {
+        complete::<Master>("master", |master| assert_eq!(*master, parse("m", b"").unwrap()));
+        complete::<Sandbox>("sandbox", |_| {});
+        complete::<Processes>("processes", |all| assert_eq!(all.len(), 2));
+        complete::<Container>("container", |c| assert_eq!(check_declarations(c), []));
+    }
+
+    #[test]
+    fn every_example_says_what_it_is() {
+        let known = ["master", "sandbox", "processes", "container"].map(|level| examples(level).len());
+        assert_eq!(PAGE.matches("```yaml").count(), known.iter().sum::<usize>());
+    }
+}
+
+#[test]
+fn spellings_of_older_manuals() {
+    let same = with_program("work-dir: /srv\nresolv-conf: {mount: nil}").unwrap();
+    assert_eq!(same, with_program("workdir: /srv").unwrap());
+    let master: Master = parse("m", b"syslog-name: x").unwrap();
+    assert_eq!(master.syslog_app_name, "x");
+    assert!(with_program("work-dir: /a\nworkdir: /b").is_err());
+    assert!(with_program("interactive: nil").is_err());
+    let sandbox: Sandbox = parse("s", b"log-file: nil").unwrap();
+    assert_eq!(sandbox.log_file.as_deref(), Some(Path::new("nil")), "a text");
+}
+
+/// Files of all levels that somebody damaged.
+mod damaged {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SOUND: &str = "executable: /bin/x\nuser-id: 1\nvolumes: {/a: !Tmpfs {size: 1Mi}, /b: !Persistent /db}\ntcp-ports: {80: {fd: 3}}\nvariables: {p: !Choice [a, b]}\nenviron: &e {A: 'b'}\nmetadata: *e\n";
+
+    fn every_level(bytes: &[u8]) {
+        let _ = parse::<Master>("m", bytes).map_err(|e| e.to_string());
+        let _ = parse::<Sandbox>("s", bytes).map_err(|e| e.to_string());
+        let _ = parse::<Processes>("p", bytes).map_err(|e| e.to_string());
+        let _ = parse::<Container>("c", bytes).map_err(|e| e.to_string());
+        let _ = parse::<container::Secrets>("x", bytes).map_err(|e| e.to_string());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn any_bytes_end_in_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            every_level(&bytes);
+        }
+
+        #[test]
+        fn so_do_changes_of_a_sound_file(at in 0..SOUND.len(), cut in 0..9usize, new in "[-{}\\[\\]&*!:, \n\t'\"a0~|>#%]{0,6}") {
+            let mut bytes = SOUND.as_bytes().to_vec();
+            let end = (at + cut).min(bytes.len());
+            bytes.splice(at..end, new.bytes());
+            every_level(&bytes);
+        }
+
+        #[test]
+        fn numbers_stay_within_their_limits(number in any::<i64>(), unit in "( ?(k|M|G|ki|Mi|Gi|T))?") {
+            if let Ok(c) = with_program(&format!("kill-timeout: {number}{unit}\nmemory-limit: {number}{unit}")) {
+                prop_assert!(c.kill_timeout <= 86_400 && unit.trim() != "T" && number >= 0);
+            }
+        }
+    }
+}

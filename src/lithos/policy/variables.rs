@@ -49,6 +49,9 @@ pub fn check_declarations(container: &Container) -> Vec<Violation> {
     for port in container.tcp_ports.keys() {
         look("tcp-ports".into(), port);
     }
+    if let Some(port) = container.ready.as_ref().and_then(|ready| ready.tcp.as_deref()) {
+        look("ready.tcp".into(), port);
+    }
     found
 }
 
