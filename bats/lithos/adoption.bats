@@ -46,6 +46,17 @@ kill_tree() { kill -9 "$TREE"; wait "$TREE" || true; }
 }
 
 # bats test_tags=root
+@test "with --die-with-tree nothing outlives the tree, a reload is no death (A-71)" {
+    start_tree --die-with-tree
+    eventually running 2
+    before=$(knots)
+    reload
+    [ "$(knots)" = "$before" ]
+    kill_tree
+    eventually running 0
+}
+
+# bats test_tags=root
 @test "what ended meanwhile is started, what was removed meanwhile is stopped, and nothing runs twice" {
     start_tree
     eventually running 2

@@ -97,6 +97,10 @@ impl Inner {
         hide()?;
         self.close_others()?;
         self.give_up()?;
+        if std::env::var_os(message::DIE_WITH_TREE).is_some() {
+            // After the change of ids, which the kernel takes as a reason to forget it (PR_SET_PDEATHSIG(2const)).
+            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+        }
         Signals::new(&[libc::SIGTERM, libc::SIGINT, libc::SIGCHLD])
     }
 

@@ -11,6 +11,9 @@ use serde_derive::{Deserialize, Serialize};
 
 use crate::sys::passing::Passage;
 
+/// Variable of the environment by which a tree says that the container must not outlive it.
+pub const DIE_WITH_TREE: &str = "LITHOS_DIE_WITH_TREE";
+
 /// Variable of the knot's environment with the descriptor number of its end; removed before the service starts.
 pub const START_FD: &str = "LITHOS_START_FD";
 /// Longest text of a failure that is sent, bytes; more is cut off.

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use super::machine::Instance;
+use crate::lithos::knot::message::DIE_WITH_TREE;
 use crate::lithos::knot::message::START_FD;
 use crate::sys::descriptors::{arrange, copy_above};
 use crate::sys::handover;
@@ -14,8 +15,6 @@ use crate::sys::process::{self, Child, Fork, Namespaces};
 
 /// Variables that knots get from our environment.
 const PASSED: [&str; 3] = ["TERM", "RUST_LOG", "RUST_BACKTRACE"];
-/// Says to the knot that the container must not outlive us.
-pub const DIE_WITH_TREE: &str = "LITHOS_DIE_WITH_TREE";
 
 /// What is the same for all knots.
 #[derive(Debug, Clone)]
