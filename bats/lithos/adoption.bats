@@ -1,4 +1,5 @@
 # The death of lithos_tree, and the next one.
+# bats file_tags=root,young
 
 setup() {
     load lithos.bash

@@ -1,6 +1,7 @@
 # Control groups of this machine, of whichever version it has: made, limited, reported, removed. Version 2 with every
 # controller is tested in a virtual machine: make test-vm.
 load lithos.bash
+# bats file_tags=root,young
 
 setup() {
     setup_lithos

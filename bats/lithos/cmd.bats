@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # lithos_cmd: one command of a sandbox in the foreground.
-# bats file_tags=root
+# bats file_tags=root,young
 load lithos.bash
 
 setup() { setup_lithos; processes <<'YAML'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # One container by hand: what the process sees, how its end becomes an exit code, what remains.
-# bats file_tags=root
+# bats file_tags=root,young
 load lithos.bash
 
 setup() { setup_lithos; }
@@ -195,7 +195,7 @@ SH
 (sleep 31 &)
 for n in 1 2 3 4 5; do (true &); done
 sleep 0.2
-ps | grep -c '\[true' || true
+ps | grep -c '[[]true' || true
 SH
     run inside d
     [ "$status" -eq 0 ]

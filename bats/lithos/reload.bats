@@ -1,4 +1,5 @@
 # Reloading lithos_tree: what changed changes, everything else stays.
+# bats file_tags=root,young
 
 setup() {
     load lithos.bash

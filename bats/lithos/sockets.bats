@@ -1,4 +1,5 @@
 # Listening sockets of the host.
+# bats file_tags=root,young
 
 setup() {
     load lithos.bash

@@ -1,4 +1,5 @@
 # lithos_tree: starting, restarting, stopping.
+# bats file_tags=root,young
 
 setup() {
     load lithos.bash
