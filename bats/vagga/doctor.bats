@@ -45,7 +45,8 @@ YAML
 @test "a kernel without packet filters: the doctor says which modules" {
     [ -x "$(command -v refuse-syscalls)" ] || skip "no refuse-syscalls"
     run refuse-syscalls --no-netfilter vagga _doctor
-    [ "$status" -eq 0 ]
+    # Without new privileges, which a filter needs for ordinary users, newuidmap fails too.
+    [ "$status" -eq 0 ] || [ "$VAGGA_MODE" = ranges ]
     contains "$output" 'warn  nf_tables: making an nf_tables table failed'
     contains "$output" 'sudo modprobe -a nf_tables nft_chain_nat nft_nat nft_masq'
     contains "$output" 'CONFIG_NF_TABLES_BRIDGE'
