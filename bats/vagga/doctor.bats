@@ -44,9 +44,9 @@ YAML
 
 @test "a kernel without packet filters: the doctor says which modules" {
     [ -x "$(command -v refuse-syscalls)" ] || skip "no refuse-syscalls"
+    [ "$VAGGA_MODE" != ranges ] || skip "a filter takes new privileges away, and with them newuidmap"
     run refuse-syscalls --no-netfilter vagga _doctor
-    # Without new privileges, which a filter needs for ordinary users, newuidmap fails too.
-    [ "$status" -eq 0 ] || [ "$VAGGA_MODE" = ranges ]
+    [ "$status" -eq 0 ]
     contains "$output" 'warn  nf_tables: making an nf_tables table failed'
     contains "$output" 'sudo modprobe -a nf_tables nft_chain_nat nft_nat nft_masq'
     contains "$output" 'CONFIG_NF_TABLES_BRIDGE'
