@@ -47,6 +47,7 @@ unchanged() { grep -q '^old:' processes/app.yaml && [ "$(ls -A processes)" = app
     [ "$status" -eq 2 ]
 }
 
+# bats test_tags=young
 @test "the tree is told, and nobody else" {
     # A process of another name must not be hit, whatever the file says.
     sleep 60 3>&- & local other=$!
