@@ -223,6 +223,7 @@ SH
 
 @test "a kernel without packet filters: children talk, and a partition says what is missing" {
     [ -x "$(command -v refuse-syscalls)" ] || skip "no refuse-syscalls"
+    [ "$VAGGA_MODE" != ranges ] || skip "a filter takes newuidmap its privileges away"
     under="refuse-syscalls --no-netfilter"
     cluster <<'SH'
 try a b

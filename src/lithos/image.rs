@@ -4,52 +4,47 @@
 use std::io::Read;
 use std::path::Path;
 
-use nix::fcntl::OFlag;
-
-use super::config::{self, Container, Sandbox};
+use super::config::{self, Container, Level, Sandbox};
 use crate::sys::path::Root;
 
 /// Largest file that is read, bytes.
-pub const LARGEST: u64 = 1 << 20;
+const LARGEST: u64 = 1 << 20;
 
-/// The directory of an image whose name has been checked against the sandbox.
+/// The directory of an image, whose name has been checked against the sandbox; links in it cannot lead out of
+/// `image-dir`, as when it is mounted.
 ///
 /// Errors name the directory.
 pub fn open(sandbox: &Sandbox, image: &str) -> Result<Root, String> {
     let path = sandbox.image_dir.join(image);
-    // The last component may be a link by which the operator names a version; it is his.
-    Root::open(&path).map_err(|e| format!("image {}: {e}", path.display()))
+    Root::open(&sandbox.image_dir)
+        .and_then(|dir| dir.sub(image))
+        .map_err(|e| format!("image {}: {e}", path.display()))
 }
 
 /// Reads and checks a container file.
 ///
 /// Errors: the file cannot be read, or everything that is wrong in it, with places.
 pub fn read_container(image: &Root, path: &str) -> Result<Container, String> {
+    read_config(image, Path::new(path))
+}
+
+/// The same for any file of configuration in the image.
+pub fn read_config<T: Level>(image: &Root, path: &Path) -> Result<T, String> {
     let (shown, bytes) = read(image, path)?;
     config::parse(&shown, &bytes).map_err(|problems| problems.to_string())
 }
 
 /// The bytes of a regular file of the image, and its path on the host for messages.
-pub fn read(image: &Root, path: &str) -> Result<(String, Vec<u8>), String> {
-    let shown = image
-        .path()
-        .join(path.trim_start_matches('/'))
-        .display()
-        .to_string();
-    let fail = |why: &dyn std::fmt::Display| format!("{shown}: {why}");
-    // A pipe would keep us waiting, a device would do who knows what.
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = image.open_with(Path::new(path), flags, 0).map_err(|e| fail(&e))?;
-    let file = std::fs::File::from(file);
-    if !file.metadata().map_err(|e| fail(&e))?.is_file() {
-        return Err(fail(&"is not a regular file"));
-    }
+fn read(image: &Root, path: &Path) -> Result<(String, Vec<u8>), String> {
+    let below = path.strip_prefix("/").unwrap_or(path);
+    let shown = image.path().join(below).display().to_string();
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| fail(&e))?;
+    image
+        .open_read(path)
+        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        .map_err(|e| format!("{shown}: {e}"))?;
     match bytes.len() as u64 > LARGEST {
-        true => Err(fail(&"is larger than a MiB")),
+        true => Err(format!("{shown}: is larger than a MiB")),
         false => Ok((shown, bytes)),
     }
 }

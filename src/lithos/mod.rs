@@ -15,6 +15,7 @@ pub mod mkdev;
 pub mod multicall;
 pub mod network;
 pub mod policy;
+pub mod program;
 pub mod ps;
 pub mod running;
 pub mod sandboxes;

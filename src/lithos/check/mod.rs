@@ -12,7 +12,7 @@ use super::config::master::DEFAULT_PATH;
 use super::config::sandbox::OutputFormat;
 use super::config::{self, Container, Master, ProcessEntry, ProcessKind, Processes, Sandbox};
 use super::instance::{Instance, InstanceName};
-use super::{image, policy, sandboxes};
+use super::{image, policy, program, sandboxes};
 use crate::cli::output::{complain, print};
 use crate::cli::Parsed;
 use crate::sys::calendar::Date;
@@ -144,17 +144,8 @@ fn alternates(parsed: &Parsed<Key>, report: &mut Report) -> BTreeMap<String, Pat
 }
 
 fn siblings(report: &mut Report) {
-    let Ok(own) = std::env::current_exe() else {
-        return report.error("can't find my own executable in /proc/self/exe");
-    };
-    for name in SIBLINGS {
-        let path = own.with_file_name(name);
-        if !path.is_file() {
-            report.error(format!(
-                "{} is missing: lithos is not completely installed",
-                path.display()
-            ));
-        }
+    for missing in SIBLINGS.iter().filter_map(|name| program::sibling(name).err()) {
+        report.error(missing);
     }
 }
 

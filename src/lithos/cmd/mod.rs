@@ -6,7 +6,6 @@ mod flags;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use self::flags::{Key, TOOL};
@@ -14,6 +13,7 @@ use super::config::{self, Master, ProcessKind, Processes, Sandbox};
 use super::instance::{Instance, InstanceName};
 use super::knot::message::{self, Message, Outcome, START_FD};
 use super::knot::state;
+use super::program;
 use crate::cli::Parsed;
 use crate::sys::cgroup::{Cgroups, Options};
 use crate::sys::passing::Passage;
@@ -80,7 +80,7 @@ impl Command {
             master,
             name,
             argv,
-            knot: sibling("lithos_knot")?,
+            knot: program::sibling("lithos_knot")?,
         })
     }
 
@@ -256,14 +256,4 @@ fn arguments(
 
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
-}
-
-/// The program beside our own executable, never one of PATH.
-fn sibling(name: &str) -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|e| format!("own executable: {e}"))?;
-    let path = own.with_file_name(name);
-    match path.as_os_str().as_bytes().is_empty() || !path.is_file() {
-        true => Err(format!("{} is missing", path.display())),
-        false => Ok(path),
-    }
 }

@@ -1,7 +1,7 @@
 //! From the four levels of configuration to the [`Design`] of one container. Pure: what has to be looked up on the host
 //! comes in as [`Facts`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::design::*;
 use super::hosts;
 use crate::container::plan::Owner;
 use crate::container::{Base, Op, Plan, Source};
-use crate::lithos::config::{self, Container, IdMap as Map, Master, Role, Sandbox, Volume};
+use crate::lithos::config::{self, Container, IdMap as Map, Master, Sandbox, Volume};
 use crate::lithos::instance::{Effective, Listener};
 use crate::lithos::network::Attachment;
 use crate::lithos::policy;
@@ -20,6 +20,7 @@ use crate::sys::listen;
 use crate::sys::mount::Flags;
 use crate::sys::namespace::{IdMap, IdMapping};
 use crate::sys::netlink::Address;
+use crate::sys::process::signal_by_name;
 
 /// What root may do in a container, as in other engines but for what is useless without devices and raw sockets, and
 /// CAP_SETFCAP, with which files could be given capabilities for later.
@@ -88,7 +89,7 @@ pub struct Sources<'a> {
     pub facts: &'a Facts,
 }
 
-/// Decides. Errors: one line that names the key and what is wrong with it.
+/// Decides about what has passed [`policy::check`]. Errors: one line that names the key and what is wrong with it.
 pub fn compose(s: &Sources<'_>) -> Result<Design, String> {
     let ids = ids(s.sandbox, s.container)?;
     let bridged = s.sandbox.bridged_network.is_some();
@@ -116,9 +117,9 @@ pub fn compose(s: &Sources<'_>) -> Result<Design, String> {
         },
         files,
         directories,
-        sockets: sockets(s, bridged)?,
+        sockets: sockets(s, bridged),
         limits: limits(s.sandbox, s.container),
-        network: network(s)?,
+        network: network(s),
         supervision: supervision(s)?,
         ids,
         process,
@@ -126,29 +127,14 @@ pub fn compose(s: &Sources<'_>) -> Result<Design, String> {
 }
 
 fn ids(sandbox: &Sandbox, container: &Container) -> Result<Ids, String> {
-    let own = |a: &[Map], b: &[Map]| kernel_map(if a.is_empty() { b } else { a });
-    let uid = container.user_id.or(sandbox.default_user);
-    let uid = uid.ok_or("no user: set user-id in the container file or default-user in the sandbox")?;
-    let ids = Ids {
-        uid,
-        gid: container.group_id.unwrap_or(sandbox.default_group),
-        uid_map: own(&sandbox.uid_map, &container.uid_map),
-        gid_map: own(&sandbox.gid_map, &container.gid_map),
-    };
-    if ids.outside_uid(ids.uid).is_none() {
-        return Err(format!("user-id {uid} is not in uid-map"));
-    }
-    if ids.outside_gid(ids.gid).is_none() {
-        return Err(format!("group-id {} is not in gid-map", ids.gid));
-    }
-    if ids.outside_uid(ids.uid) == Some(0) && !sandbox.allow_root {
-        return Err(
-            "the process would be root of the host: set uid-map and gid-map in the sandbox, or another \
-             user-id, or allow-root: true if it has to be so"
-                .into(),
-        );
-    }
-    Ok(ids)
+    let (uid_map, gid_map) = policy::maps(sandbox, container);
+    let ids = policy::effective_ids(sandbox, container).ok_or("user-id: is missing")?;
+    Ok(Ids {
+        uid: ids.uid,
+        gid: ids.gid,
+        uid_map: kernel_map(uid_map),
+        gid_map: kernel_map(gid_map),
+    })
 }
 
 fn kernel_map(map: &[Map]) -> IdMap {
@@ -193,7 +179,6 @@ fn mount(
 ) -> Result<Op, String> {
     let shown = point.display();
     let fail = |why: String| format!("volume {shown}: {why}");
-    mount_point(point).map_err(fail)?;
     let target = point.to_path_buf();
     let exec = if s.sandbox.allow_exec_volumes {
         Flags::empty()
@@ -254,17 +239,6 @@ fn tmpfs_owner(ids: &Ids) -> Owner {
     Owner {
         uid: Some(root(ids.outside_uid(0), ids.uid)),
         gid: Some(root(ids.outside_gid(0), ids.gid)),
-    }
-}
-
-/// Where volumes may not be: what the kernel shows is not the developer's.
-fn mount_point(point: &Path) -> Result<(), String> {
-    let point = plain(point)?;
-    let kernel = ["proc", "sys"].iter().any(|dir| point.starts_with(dir));
-    let dev = ["dev", "dev/pts"].iter().any(|dir| point == Path::new(dir));
-    match point.as_os_str().is_empty() || kernel || dev {
-        true => Err("nothing can be mounted here".into()),
-        false => Ok(()),
     }
 }
 
@@ -351,34 +325,19 @@ fn environment(s: &Sources<'_>) -> (Vec<(String, String)>, Vec<String>) {
     (all.into_iter().collect(), pids)
 }
 
-fn sockets(s: &Sources<'_>, bridged: bool) -> Result<Vec<Socket>, String> {
-    let mut seen = BTreeSet::new();
-    let mut sockets = Vec::new();
-    for Listener { port, socket } in &s.values.listeners {
-        let fd = i32::from(socket.fd);
-        if fd == 1 || fd == 2 {
-            return Err(format!(
-                "tcp-ports {port}: descriptor {fd} is the output of the process"
-            ));
-        }
-        if !seen.insert(fd) {
-            return Err(format!(
-                "tcp-ports {port}: descriptor {fd} has another socket already"
-            ));
-        }
-        sockets.push(Socket {
-            fd,
-            address: SocketAddr::new(socket.host, *port),
-            options: listen::Options {
-                reuse_addr: socket.reuse_addr,
-                reuse_port: socket.reuse_port,
-                non_block: socket.set_non_block,
-                backlog: i32::try_from(socket.listen_backlog).unwrap_or(i32::MAX),
-            },
-            inside: bridged && !socket.external,
-        });
-    }
-    Ok(sockets)
+fn sockets(s: &Sources<'_>, bridged: bool) -> Vec<Socket> {
+    let socket = |Listener { port, socket }: &Listener| Socket {
+        fd: i32::from(socket.fd),
+        address: SocketAddr::new(socket.host, *port),
+        options: listen::Options {
+            reuse_addr: socket.reuse_addr,
+            reuse_port: socket.reuse_port,
+            non_block: socket.set_non_block,
+            backlog: i32::try_from(socket.listen_backlog).unwrap_or(i32::MAX),
+        },
+        inside: bridged && !socket.external,
+    };
+    s.values.listeners.iter().map(socket).collect()
 }
 
 /// The image asks, the sandbox has the last word.
@@ -400,36 +359,28 @@ fn limits(sandbox: &Sandbox, container: &Container) -> Limits {
     }
 }
 
-fn network(s: &Sources<'_>) -> Result<Network, String> {
+fn network(s: &Sources<'_>) -> Network {
     let Some(bridged) = &s.sandbox.bridged_network else {
-        return Ok(Network::Host);
+        return Network::Host;
     };
-    match s.address {
-        None if s.container.kind == Role::Daemon => {
-            Err("a daemon of a bridged sandbox needs an address: see ip-addresses".into())
-        }
-        None => Ok(Network::Loopback),
-        Some(ip) if !bridged.network.contains(ip) => {
-            Err(format!("address {ip} is not in the network {}", bridged.network))
-        }
-        Some(ip) => Ok(Network::Bridged(
-            Attachment {
-                bridge: bridged.bridge.clone(),
-                address: Address {
-                    ip,
-                    prefix: bridged.network.prefix,
-                },
-                gateway: bridged.default_gateway,
-            },
-            bridged.after_setup_command.clone(),
-        )),
-    }
+    let Some(ip) = s.address else {
+        return Network::Loopback;
+    };
+    let attachment = Attachment {
+        bridge: bridged.bridge.clone(),
+        address: Address {
+            ip,
+            prefix: bridged.network.prefix,
+        },
+        gateway: bridged.default_gateway,
+    };
+    Network::Bridged(attachment, bridged.after_setup_command.clone())
 }
 
 fn supervision(s: &Sources<'_>) -> Result<Supervision, String> {
     let container = s.container;
     Ok(Supervision {
-        stop_signal: signal(&container.stop_signal)
+        stop_signal: signal_by_name(&container.stop_signal)
             .ok_or_else(|| format!("stop-signal: {:?} is no signal", container.stop_signal))?,
         kill_timeout: Duration::from_secs(container.kill_timeout.into()),
         in_place: container.restart_process_only,
@@ -456,18 +407,4 @@ fn ready(s: &Sources<'_>) -> Result<Option<Ready>, String> {
         condition,
         timeout: Duration::from_secs(ready.timeout.into()),
     }))
-}
-
-/// `TERM`, `SIGTERM` or `15`.
-fn signal(text: &str) -> Option<i32> {
-    if let Ok(number) = text.parse::<i32>() {
-        return (1..=64).contains(&number).then_some(number);
-    }
-    let name = text.to_ascii_uppercase();
-    let name = if name.starts_with("SIG") {
-        name
-    } else {
-        format!("SIG{name}")
-    };
-    name.parse::<nix::sys::signal::Signal>().ok().map(|s| s as i32)
 }

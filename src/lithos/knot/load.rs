@@ -1,7 +1,6 @@
 //! Reads everything that decides about one container, from the host and, beneath its root, from the image.
 
 use std::fs;
-use std::io::Read;
 use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 
@@ -10,12 +9,9 @@ use super::design::Design;
 use super::hosts;
 use crate::lithos::config::{self, Container, Master, Sandbox};
 use crate::lithos::instance::{Instance, InstanceName};
-use crate::lithos::policy;
+use crate::lithos::{image, policy};
 use crate::sys::fs::Kind;
 use crate::sys::path::Root;
-
-/// Longest container file, bytes; the loader refuses larger ones, too.
-const LONGEST: u64 = 1 << 20;
 
 /// The files that belong to a container.
 #[derive(Debug)]
@@ -44,8 +40,10 @@ pub fn load(master_path: &Path, name: &str, json: &str) -> Result<Loaded, String
         .sandboxes_dir(master_path)
         .join(format!("{}.yaml", name.sandbox));
     let sandbox: Sandbox = config::read(&file).map_err(|e| e.to_string())?;
-    let image = open_image(&sandbox, &instance.image)?;
-    let container = container(&image, &instance.config)?;
+    // Before the image is opened: its name must not lead elsewhere.
+    policy::require(policy::check_image(&sandbox, &instance))?;
+    let image = image::open(&sandbox, &instance.image)?;
+    let container = image::read_container(&image, &instance.config)?;
     Ok(Loaded {
         name,
         master,
@@ -56,54 +54,12 @@ pub fn load(master_path: &Path, name: &str, json: &str) -> Result<Loaded, String
     })
 }
 
-fn open_image(sandbox: &Sandbox, image: &str) -> Result<Root, String> {
-    let path = sandbox.image_dir.join(image);
-    let parts = Path::new(image).components();
-    let plain = parts
-        .clone()
-        .all(|p| matches!(p, std::path::Component::Normal(_)));
-    if !plain || parts.count() != sandbox.image_dir_levels {
-        return Err(format!(
-            "image {image:?} does not have {} component(s) below image-dir",
-            sandbox.image_dir_levels
-        ));
-    }
-    Root::open(&sandbox.image_dir)
-        .and_then(|root| root.sub(image))
-        .map_err(|e| format!("image {}: {e}", path.display()))
-}
-
-/// The container file: links in the image stay in the image.
-fn container(image: &Root, path: &str) -> Result<Container, String> {
-    if !path.starts_with('/') {
-        return Err(format!("config {path:?} is not an absolute path"));
-    }
-    let (shown, bytes) = read_beneath(image, Path::new(path))?;
-    config::parse(&shown, &bytes).map_err(|e| e.to_string())
-}
-
-/// A file of the image and its name for messages.
-pub(super) fn read_beneath(image: &Root, path: &Path) -> Result<(String, Vec<u8>), String> {
-    let shown = format!("{}{}", image.path().display(), path.display());
-    let fail = |e: std::io::Error| format!("{shown}: {e}");
-    let file = image.open_read(path).map_err(fail)?;
-    let mut bytes = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(fail)?;
-    Ok((shown, bytes))
-}
-
 impl Loaded {
     /// Decides everything; `arguments` follow those of the container file.
     pub fn design(&self, arguments: &[String], term: Option<String>) -> Result<Design, String> {
         let name = self.name.to_string();
-        let mut values =
-            policy::check(&self.sandbox, &self.container, &self.instance, &self.name).map_err(|broken| {
-                broken
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("; ")
-            })?;
+        let mut values = policy::check(&self.sandbox, &self.container, &self.instance, &self.name)
+            .map_err(|broken| policy::joined(&broken))?;
         values.arguments.extend_from_slice(arguments);
         let facts = self.facts(term)?;
         compose(&Sources {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::load::{read_beneath, Loaded};
-use crate::lithos::config::{self, container::Secrets};
+use super::load::Loaded;
+use crate::lithos::config::container::Secrets;
+use crate::lithos::image;
 use crate::lithos::secrets::{self, file};
 
 /// Names and plain values; empty without any key being read when the container file has none.
@@ -44,7 +45,6 @@ fn sealed(loaded: &Loaded) -> Result<BTreeMap<String, Vec<String>>, String> {
     }
     let beside = Path::new(&loaded.instance.config).parent();
     let path = beside.unwrap_or(Path::new("/")).join(path);
-    let (shown, bytes) = read_beneath(&loaded.image, &path)?;
-    let secrets: Secrets = config::parse(&shown, &bytes).map_err(|e| e.to_string())?;
+    let secrets: Secrets = image::read_config(&loaded.image, &path)?;
     Ok(secrets.0)
 }

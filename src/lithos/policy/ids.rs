@@ -28,6 +28,14 @@ pub fn effective_ids(sandbox: &Sandbox, container: &Container) -> Option<Ids> {
     })
 }
 
+/// The id on the host of an id inside; without a map it is the same. `None`: the map does not have it.
+pub fn outside(map: &[IdMap], id: u32) -> Option<u32> {
+    match map.is_empty() {
+        true => Some(id),
+        false => map.iter().find_map(|run| run.to_outside(id)),
+    }
+}
+
 /// All rules about ids.
 pub(super) fn check(sandbox: &Sandbox, container: &Container) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -78,8 +86,12 @@ pub(super) fn check(sandbox: &Sandbox, container: &Container) -> Vec<Violation> 
             allowed,
         ));
     }
-    if ids.uid == 0 && uids.is_empty() && !sandbox.allow_root {
-        let text = "0 without a user namespace is the root of the host: set uid-map and gid-map, or `allow-root: true` in the sandbox";
+    if outside(uids, ids.uid) == Some(0) && !sandbox.allow_root {
+        let text = format!(
+            "{} would be the root of the host: set uid-map and gid-map, another user-id, or `allow-root: true` in the \
+             sandbox",
+            ids.uid
+        );
         found.push(Violation::new("user-id", text));
     }
     found
@@ -105,7 +117,7 @@ fn overlaps(a_start: u32, b_start: u32, a: &IdMap, b: &IdMap) -> bool {
 /// With a map of the container's own, its outer ranges must be allowed; else the id itself.
 fn check_id(key: &str, rule: &str, id: u32, map: &[IdMap], own: bool, allowed: &[IdRange]) -> Vec<Violation> {
     let mut found = Vec::new();
-    if !map.is_empty() && !map.iter().any(|m| m.to_outside(id).is_some()) {
+    if outside(map, id).is_none() {
         found.push(Violation::new(
             key,
             format!("{id} is not in the user namespace's map"),

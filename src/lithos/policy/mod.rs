@@ -16,7 +16,7 @@ use std::fmt;
 use crate::lithos::config::{Container, Sandbox};
 use crate::lithos::instance::{Effective, Instance, InstanceName, Variables};
 
-pub use ids::{effective_ids, maps, Ids};
+pub use ids::{effective_ids, maps, outside, Ids};
 pub use image::check_image;
 pub use limits::ceilings;
 pub use variables::check_declarations;
@@ -81,6 +81,22 @@ pub fn check(
     found.sort();
     found.dedup();
     Err(found)
+}
+
+/// All of them in one line.
+pub fn joined(found: &[Violation]) -> String {
+    let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+/// Nothing may have been found.
+///
+/// Errors: what was, in one line.
+pub fn require(found: Vec<Violation>) -> Result<(), String> {
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(joined(&found)),
+    }
 }
 
 /// `KEY: TEXT` as a violation.

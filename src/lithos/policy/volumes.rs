@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use super::Violation;
+use super::{maps, outside, Violation};
 use crate::lithos::config::{Container, Sandbox, Volume};
 
 /// A place on the host: a directory the operator named, and an untrusted path below it.
@@ -52,10 +52,37 @@ pub(super) fn check(sandbox: &Sandbox, container: &Container) -> Vec<Violation> 
         let object = format!("volumes.{}", target.display());
         if climbs(target) {
             found.push(Violation::new(&object, "a mount point must not have `..`"));
+        } else if is_reserved(target) {
+            found.push(Violation::new(
+                &object,
+                "nothing can be mounted here: this is the kernel's",
+            ));
         }
+        found.extend(check_owner(sandbox, container, volume).map(|why| Violation::new(&object, why)));
         found.extend(fault.map(|why| Violation::new(&object, why)));
     }
     found
+}
+
+/// Where volumes may not be: what the kernel shows is not the developer's.
+fn is_reserved(target: &Path) -> bool {
+    let kernel = ["/proc", "/sys"].iter().any(|dir| target.starts_with(dir));
+    kernel
+        || ["/", "/dev", "/dev/pts"]
+            .iter()
+            .any(|dir| target == Path::new(dir))
+}
+
+/// Directories that are made belong to somebody who exists inside.
+fn check_owner(sandbox: &Sandbox, container: &Container, volume: &Volume) -> Option<String> {
+    let (user, group) = match volume {
+        Volume::Persistent(v) if v.mkdir => (v.user, v.group),
+        Volume::Statedir(v) => (v.user, v.group),
+        _ => return None,
+    };
+    let (uids, gids) = maps(sandbox, container);
+    let known = outside(uids, user).is_some() && outside(gids, group).is_some();
+    (!known).then(|| format!("user {user} or group {group} is not in the maps"))
 }
 
 fn climbs(path: &Path) -> bool {

@@ -10,6 +10,7 @@ use std::process::Command;
 use self::flags::{Key, TOOL};
 use super::config::master::DEFAULT_PATH;
 use super::config::{self, Master, Sandbox};
+use super::program;
 use crate::cli::output::complain;
 use crate::cli::Parsed;
 use crate::sys::fs::{lock_waiting, replace};
@@ -90,8 +91,7 @@ fn sandbox(name: &str, master: &Master, master_path: &Path) -> Result<Sandbox, S
 
 /// Has our sibling check the file, which says by itself what is wrong.
 fn check(master: &Path, sandbox: &str, file: &Path) -> Result<(), String> {
-    let own = std::env::current_exe().map_err(|e| format!("/proc/self/exe: {e}"))?;
-    let program = own.with_file_name("lithos_check");
+    let program = program::sibling("lithos_check")?;
     let status = Command::new(&program)
         .arg("--config")
         .arg(master)

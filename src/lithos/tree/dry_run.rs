@@ -1,23 +1,21 @@
 //! `--dry-run`: what a reload would do, from the records and the configuration. Changes nothing.
 
-use std::path::Path;
-
 use super::machine::{Machine, Verdict};
 use super::records::Records;
-use super::spawn::sibling;
 use super::start::Loaded;
 use super::{adoption, last_good, reading};
+use crate::lithos::program;
 use crate::sys::monotonic;
 
 /// The lines to print: problems, then one for each container.
-pub fn lines(loaded: &Loaded, program: &Path) -> Vec<String> {
+pub fn lines(loaded: &Loaded) -> Vec<String> {
     let mut machine = Machine::new(0);
     let mut lines = Vec::new();
     match last_good::read(&loaded.master.runtime_dir) {
         Ok(known) => machine.restore(known),
         Err(e) => lines.push(format!("error   last good configuration: {e}")),
     }
-    let knot = sibling(program, "lithos_knot").unwrap_or_default();
+    let knot = program::sibling("lithos_knot").unwrap_or_default();
     let records = Records::new(&loaded.master.runtime_dir);
     let findings = adoption::find(&records, &loaded.path, &knot);
     lines.extend(

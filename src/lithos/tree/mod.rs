@@ -26,7 +26,7 @@ use settings::{Key, TOOL};
 use supervisor::Supervisor;
 
 use crate::cli::Parsed;
-use crate::lithos::init;
+use crate::lithos::{init, program};
 
 /// The program. Returns the exit code.
 pub fn main() -> i32 {
@@ -65,15 +65,11 @@ fn supervise(supervisor: &mut Supervisor) -> i32 {
 }
 
 fn preview(parsed: &Parsed<Key>) -> i32 {
-    let loaded = start::load(parsed, None);
-    let (Ok(loaded), Some(program)) = (&loaded, start::own_program()) else {
-        eprintln!(
-            "Fatal error: {}",
-            loaded.err().unwrap_or_else(|| "/proc is not mounted".into())
-        );
-        return 1;
+    let loaded = match program::own().and_then(|_| start::load(parsed, None)) {
+        Ok(loaded) => loaded,
+        Err(why) => return TOOL.fatal(&why),
     };
-    let text: String = dry_run::lines(loaded, &program)
+    let text: String = dry_run::lines(&loaded)
         .iter()
         .map(|line| format!("{line}\n"))
         .collect();

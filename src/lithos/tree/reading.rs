@@ -6,13 +6,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::machine::{Backoff, Entries, Entry, Instance, Port, Reading, Readings};
-use crate::lithos::config::{self, Container, IdMap, Master, ProcessEntry, ProcessKind, Processes, Sandbox};
+use crate::lithos::config::{self, Container, Master, ProcessEntry, ProcessKind, Processes, Sandbox};
 use crate::lithos::instance::{self, Effective, InstanceName, Listener};
-use crate::lithos::{policy, sandboxes};
-use crate::sys::path::Root;
+use crate::lithos::{image, policy, sandboxes};
 
-/// Largest container file, bytes.
-const LARGEST: u64 = 1 << 20;
 /// Most instances of an entry that are believed.
 const MOST_INSTANCES: u32 = 10_000;
 
@@ -122,16 +119,14 @@ impl Reader<'_> {
                 entry.instances
             ));
         }
-        let rules = policy::check_image(sandbox, &instance::Instance::of(entry, 0));
-        if !rules.is_empty() {
-            return Err(joined(&rules));
-        }
-        let container = self.container(&sandbox.image_dir.join(&entry.image), &entry.config)?;
+        policy::require(policy::check_image(sandbox, &instance::Instance::of(entry, 0)))?;
+        let container = self.container(sandbox, entry)?;
         let one = |index: u32| {
             describe(
                 sandbox,
                 &container,
                 entry,
+                index,
                 InstanceName::daemon(sandbox_name, process, index),
             )
         };
@@ -147,42 +142,24 @@ impl Reader<'_> {
         })
     }
 
-    /// A container file, resolved inside of its image.
-    fn container(&mut self, image: &Path, file: &str) -> Result<Container, String> {
-        let key = (image.to_path_buf(), file.to_string());
-        let read = || read_container(image, file);
+    /// A container file, read once for all entries that name it.
+    fn container(&mut self, sandbox: &Sandbox, entry: &ProcessEntry) -> Result<Container, String> {
+        let key = (sandbox.image_dir.join(&entry.image), entry.config.clone());
+        let read = || image::read_container(&image::open(sandbox, &entry.image)?, &entry.config);
         self.containers.entry(key).or_insert_with(read).clone()
     }
-}
-
-fn read_container(image: &Path, file: &str) -> Result<Container, String> {
-    use std::io::Read;
-    let shown = format!("{}:{file}", image.display());
-    let mut bytes = Vec::new();
-    Root::open(image)
-        .and_then(|root| root.open_read(file))
-        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
-        .map_err(|e| format!("container file {shown}: {e}"))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(format!("container file {shown}: larger than {LARGEST} bytes"));
-    }
-    config::parse(&shown, &bytes).map_err(|problems| problems.to_string())
-}
-
-fn joined<T: ToString>(all: &[T]) -> String {
-    all.iter().map(T::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn describe(
     sandbox: &Sandbox,
     container: &Container,
     entry: &ProcessEntry,
+    index: u32,
     name: InstanceName,
 ) -> Result<Instance, String> {
-    let Place(index) = Place::of(&name);
     let instance = instance::Instance::of(entry, index);
     let effective = policy::check(sandbox, container, &instance, &name)
-        .map_err(|rules| format!("{name}: {}", joined(&rules)))?;
+        .map_err(|rules| format!("{name}: {}", policy::joined(&rules)))?;
     let backoff = &container.restart_backoff;
     Ok(Instance {
         name: name.to_string(),
@@ -197,24 +174,13 @@ fn describe(
     })
 }
 
-/// Number of a daemon's instance.
-struct Place(u32);
-
-impl Place {
-    fn of(name: &InstanceName) -> Place {
-        match name.place {
-            instance::Place::Index(index) => Place(index),
-            instance::Place::Command(_) => Place(0),
-        }
-    }
-}
-
 /// The sockets that have to be opened in the network of the host.
 fn ports(sandbox: &Sandbox, container: &Container, effective: &Effective) -> Vec<Port> {
     let ids = policy::effective_ids(sandbox, container);
     let (uids, gids) = policy::maps(sandbox, container);
-    let uid = outside(uids, ids.as_ref().map_or(0, |ids| ids.uid));
-    let gid = outside(gids, ids.as_ref().map_or(0, |ids| ids.gid));
+    let (uid, gid) = ids.map_or((0, 0), |ids| (ids.uid, ids.gid));
+    let uid = policy::outside(uids, uid).unwrap_or(uid);
+    let gid = policy::outside(gids, gid).unwrap_or(gid);
     let bridged = sandbox.bridged_network.is_some();
     let of_host = effective
         .listeners
@@ -233,13 +199,6 @@ fn port(Listener { port, socket }: &Listener, uid: u32, gid: u32) -> Port {
         backlog: i32::try_from(socket.listen_backlog).unwrap_or(i32::MAX),
         uid,
         gid,
-    }
-}
-
-fn outside(maps: &[IdMap], id: u32) -> u32 {
-    match maps.is_empty() {
-        true => id,
-        false => maps.iter().find_map(|map| map.to_outside(id)).unwrap_or(id),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::machine::Instance;
 use crate::lithos::knot::message::DIE_WITH_TREE;
@@ -95,12 +95,6 @@ impl Launcher {
             Err(e) => e,
         }
     }
-}
-
-/// A program next to the running one.
-pub fn sibling(own: &Path, name: &str) -> Option<PathBuf> {
-    let path = own.parent()?.join(name);
-    path.is_file().then_some(path)
 }
 
 #[cfg(test)]

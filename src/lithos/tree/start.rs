@@ -11,12 +11,12 @@ use super::pid_file::PidFile;
 use super::records::Records;
 use super::settings::{self, Key};
 use super::sockets::Sockets;
-use super::spawn::{sibling, Launcher};
+use super::spawn::Launcher;
 use super::supervisor::{Live, Supervisor};
 use super::{adoption, last_good};
 use crate::cli::Parsed;
 use crate::lithos::config::Master;
-use crate::lithos::init;
+use crate::lithos::{init, program};
 use crate::sys::cgroup::{Cgroups, Options};
 use crate::sys::passing::Passage;
 use crate::sys::poll::Signals;
@@ -68,13 +68,6 @@ pub fn load(parsed: &Parsed<Key>, state: Option<&State>) -> Result<Loaded, Strin
     }
 }
 
-/// The program of this process by the path under which a newer version would be.
-pub fn own_program() -> Option<PathBuf> {
-    let path = std::fs::read_link("/proc/self/exe").ok()?;
-    let text = path.to_str()?;
-    Some(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(text)))
-}
-
 /// Becomes the supervisor of this machine.
 pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
     let fatal = |text: String| (1, text);
@@ -96,8 +89,7 @@ pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
     } else {
         Vec::new()
     };
-    let program =
-        own_program().ok_or_else(|| fatal("/proc/self/exe: the own program is not known".into()))?;
+    let program = program::own().map_err(fatal)?;
     recover_from_faults(&program).map_err(|e| fatal(format!("signals: {e}")))?;
     let loaded = load(parsed, state.as_ref()).map_err(fatal)?;
     if !loaded.master.devfs_dir.is_dir() && state.is_none() {
@@ -109,8 +101,7 @@ pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
     settings::make_directories(&loaded.master).map_err(fatal)?;
     let journal = journal(&loaded.master, parsed).map_err(fatal)?;
     let pid_file = pid_file(&loaded.master, state.as_ref()).map_err(fatal)?;
-    let missing = |name: &str| (127, format!("{name} is not next to {}", program.display()));
-    let knot = sibling(&program, "lithos_knot").ok_or_else(|| missing("lithos_knot"))?;
+    let knot = program::sibling("lithos_knot").map_err(|e| (127, e))?;
     let mut supervisor = Supervisor {
         machine: Machine::new(u64::from(std::process::id()) ^ monotonic::millis()),
         leftovers: Leftovers {
