@@ -92,7 +92,7 @@ PY
     run timeout 3 script -qec 'timeout 2 lithos_ps --monitor' /dev/null
     [[ "$output" == *PID*NAME*CPU*THR*PRC*MEM* ]]
     [[ "$output" =~ \ 0\ $sandbox/bad\.0 ]]
-    [[ "$output" =~ [1-9]\ $sandbox/web\.1 ]]
+    [[ "$output" =~ [1-9][0-9]*\ $sandbox/web\.1 ]]
 }
 
 @test "usage errors end with 2" {

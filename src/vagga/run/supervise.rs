@@ -33,20 +33,7 @@ pub fn run(
     }
     let isolate = context.globals.isolate_network || info.common.isolate_network;
     let network = Networked::new(&children, isolate)?;
-    let mut processes = children
-        .iter()
-        .enumerate()
-        .map(|(index, (child, command))| {
-            let fixed = child_variables(name, child, &args.variables);
-            let lookup = network.as_ref().and_then(|n| n.lookup(index));
-            let process = Context { lookup, ..*context }.process(&keys(command), &[], &fixed)?;
-            // The group decides about its network.
-            Ok(Process {
-                isolate: false,
-                ..process
-            })
-        })
-        .collect::<Result<Vec<Process>, Failure>>()?;
+    let mut processes = prepared(context, name, &children, network.as_ref(), &args.variables)?;
     let shared = isolate.then(isolated::network).transpose()?;
     let (places, _lasting) = match &network {
         Some(network) => network
@@ -62,13 +49,7 @@ pub fn run(
     if let Some(pipe) = on_ready {
         launcher.set_on_ready(pipe);
     }
-    let mut group = Group::new(Policy::Supervise {
-        mode: info.mode,
-        grace: Duration::from_secs(info.kill_unresponsive_after.into()),
-    });
-    for (child, command) in &children {
-        group.add(child, rules(command.info(), &children));
-    }
+    let mut group = grouped(info, &children);
     set_banner(&mut launcher, &info.common);
     let mut starter = |launcher: &Launcher, index: usize| {
         let process = processes
@@ -91,6 +72,38 @@ pub fn run(
     let mut roster = Roster::new(children.len(), &mut starter);
     let result = launcher.attend(&mut group, &mut roster);
     finish(&launcher, processes, result)
+}
+
+/// What each child will be, its place in the group's network known.
+fn prepared(
+    context: &Context<'_>,
+    name: &str,
+    children: &[(&str, &ChildCommand)],
+    network: Option<&Networked>,
+    variables: &[(String, String)],
+) -> Result<Vec<Process>, Failure> {
+    let one = |(index, (child, command)): (usize, &(&str, &ChildCommand))| {
+        let fixed = child_variables(name, child, variables);
+        let lookup = network.and_then(|n| n.lookup(index));
+        let process = Context { lookup, ..*context }.process(&keys(command), &[], &fixed)?;
+        // The group decides about its network.
+        Ok(Process {
+            isolate: false,
+            ..process
+        })
+    };
+    children.iter().enumerate().map(one).collect()
+}
+
+fn grouped(info: &SuperviseInfo, children: &[(&str, &ChildCommand)]) -> Group {
+    let mut group = Group::new(Policy::Supervise {
+        mode: info.mode,
+        grace: Duration::from_secs(info.kill_unresponsive_after.into()),
+    });
+    for (child, command) in children {
+        group.add(child, rules(command.info(), children));
+    }
+    group
 }
 
 /// What the configuration says about a child. Siblings that are not selected are not waited for.
