@@ -218,12 +218,12 @@ SH
 
 @test "sockets: chosen numbers, backlog, standard input, IPv6, activation (A-100, A-101, A-105, A-107, A-108)" {
     sandbox <<< 'allow-tcp-ports: [17000-17099]'
-    script s 'tcp-ports: {17011: {fd: 5}, 17012: {fd: 0, host: 127.0.0.1, listen-backlog: 7}, 17013: {fd: 9, host: "::1"}}' <<< 'ls -l /proc/self/fd; echo started; exec sleep 30'
+    script s 'tcp-ports: {17061: {fd: 5}, 17062: {fd: 0, host: 127.0.0.1, listen-backlog: 7}, 17063: {fd: 9, host: "::1"}}' <<< 'ls -l /proc/self/fd; echo started; exec sleep 30'
     start s
     [ "$(grep -cE ' (0|5|9) -> socket:' "$L/out")" -eq 3 ]
-    (exec 3<>/dev/tcp/127.0.0.1/17011)
-    (exec 3<>/dev/tcp/127.0.0.1/17012)
-    (exec 3<>/dev/tcp/::1/17013)
+    (exec 3<>/dev/tcp/127.0.0.1/17061)
+    (exec 3<>/dev/tcp/127.0.0.1/17062)
+    (exec 3<>/dev/tcp/::1/17063)
     stop
     script s 'variables: {b_port: !TcpPort {activation: systemd}, a_port: !TcpPort {activation: systemd}}' <<< 'env | grep LISTEN; echo $$; ls -l /proc/self/fd | grep -c socket'
     config='{"instances":1,"image":"img.v1","config":"/config/s.yaml","variables":{"a_port":"17021","b_port":"17022"},"kind":"Command"}'
@@ -231,7 +231,7 @@ SH
     contains "$output" LISTEN_FDS=2
     contains "$output" LISTEN_FDNAMES=a_port:b_port
     contains "$output" LISTEN_PID=2
-    script s 'tcp-ports: {17014: {fd: 1}}' <<< 'exit 0'
+    script s 'tcp-ports: {17064: {fd: 1}}' <<< 'exit 0'
     run inside s
     [ "$status" -eq 1 ]
 }

@@ -19,7 +19,7 @@ YAML
 
 @test "vagga in a capsule lists, builds and runs; the host uses what was built" {
     capsule
-    run --separate-stderr vagga vagga
+    run -127 --separate-stderr vagga vagga
     [ "$status" -eq 127 ]
     contains "$stderr" 'environ'
     run --separate-stderr vagga vagga _capsule build bb
@@ -39,7 +39,7 @@ YAML
     [ "$output" = $'1+2\n0' ]
     run --separate-stderr vagga vagga _capsule run bb sh -c 'exit 33'
     [ "$status" -eq 33 ]
-    run --separate-stderr vagga vagga _capsule melt
+    run -127 --separate-stderr vagga vagga _capsule melt
     [ "$status" -eq 127 ]
     contains "$stderr" 'Unknown command "melt"'
     run --separate-stderr vagga vagga _capsule build

@@ -88,27 +88,28 @@ bash_offers() {
     contains "$output" $'_build\tBuild a container'
 }
 
-# Runs what python3 does with a shell on a terminal: types TEXT and a tab, shows what the shell shows.
+# A shell on a terminal: types TEXT and a tab, shows what the shell shows until all words of WANTED are there (else for 3 s).
 type_in() {
     python3 - "$@" <<'PY'
 import os, pty, select, sys, time
 text, argv = sys.argv[1], sys.argv[2:]
+wanted = os.environ.get("WANTED", "").encode().split()
 pid, fd = pty.fork()
 if pid == 0:
     os.environ["TERM"] = "xterm"
     os.execvp(argv[0], argv)
-def read(seconds):
+def read(seconds, words):
     out, end = b"", time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and not (words and all(w in out for w in words)):
         if select.select([fd], [], [], 0.1)[0]:
             try:
                 out += os.read(fd, 65536)
             except OSError:
                 break
     return out
-out = read(2)
+out = read(5, [b"> "])
 os.write(fd, text.encode() + b"\t")
-out += read(3)
+out += read(5 if wanted else 3, wanted)
 os.kill(pid, 9)
 os.waitpid(pid, 0)
 sys.stdout.write(out.decode(errors="replace"))
@@ -126,12 +127,12 @@ PS1='> '
 ZSH
     run env ZDOTDIR="$PWD" zsh -n _vagga
     [ "$status" -eq 0 ]
-    ZDOTDIR=$PWD run type_in 'vagga dont_care --only ' zsh -i
+    WANTED='no yes' ZDOTDIR=$PWD run type_in 'vagga dont_care --only ' zsh -i
     contains "$output" no
     contains "$output" yes
-    ZDOTDIR=$PWD run type_in 'vagga _build --f' zsh -i
+    WANTED=--force ZDOTDIR=$PWD run type_in 'vagga _build --f' zsh -i
     contains "$output" '--force'
-    ZDOTDIR=$PWD run type_in 'vagga _run ' zsh -i
+    WANTED=ubuntu ZDOTDIR=$PWD run type_in 'vagga _run ' zsh -i
     contains "$output" 'ubuntu'
     ZDOTDIR=$PWD run type_in 'vagga "$(touch evil)" ' zsh -i
     [ ! -e evil ]

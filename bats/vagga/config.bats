@@ -72,7 +72,7 @@ YAML
 
 @test "an empty vagga.yaml is valid" {
     write_project </dev/null
-    run vagga
+    run -127 vagga
     [ "$status" -eq 127 ]
 }
 
@@ -106,7 +106,7 @@ _foo: 1
 YAML
     refused 'Keys {"foo"} are not expected'
     printf '_foo: 1\n' > vagga.yaml
-    run vagga
+    run -127 vagga
     [ "$status" -eq 127 ]
 }
 
@@ -191,7 +191,7 @@ YAML
     contains "${stderr_lines[0]}" 'Minimum Vagga Error: Please upgrade vagga to at least "9999.0.0"'
     for version in v0.1.0 0.1.0 "$(vagga --version)"; do
         printf 'minimum-vagga: %s\n' "$version" > vagga.yaml
-        run vagga
+        run -127 vagga
         [ "$status" -eq 127 ]
     done
 }

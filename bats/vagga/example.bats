@@ -16,7 +16,7 @@ page() { curl -fsS --noproxy '*' --max-time 5 "$@" http://127.0.0.1:8000/; }
 
 # bats test_tags=network,slow
 @test "guest book: js, doc, test, run; Ctrl-C leaves nothing" {
-    run vagga
+    run -127 vagga
     [ "$status" -eq 127 ]
     contains "$output" "Start the database"
     run vagga js

@@ -23,7 +23,7 @@ YAML
 
 @test "bare vagga lists on stderr and exits with 127" {
     listed
-    run --separate-stderr vagga
+    run -127 --separate-stderr vagga
     [ "$status" -eq 127 ]
     [ "$output" = "" ]
     expected=$(cat <<'TEXT'
@@ -41,7 +41,7 @@ Examples:
 TEXT
 )
     [ "$stderr" = "$expected" ] || { diff <(echo "$expected") <(echo "$stderr"); false; }
-    run --separate-stderr vagga _help
+    run -127 --separate-stderr vagga _help
     [ "$stderr" = "$expected" ]
 }
 

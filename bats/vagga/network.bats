@@ -154,7 +154,8 @@ cluster: !Supervise
     boss: !BridgeCommand
       container: vg
       run: |
-        try() { if vagga _network run $1 ping -c 3 -W 1 $2 >/dev/null 2>&1; then echo "$1-$2 yes"; else echo "$1-$2 no"; fi; }
+        once() { vagga _network run $1 ping -c 1 -W 1 $2 >/dev/null 2>&1; }
+        try() { if once $1 $2 || once $1 $2; then echo "$1-$2 yes"; else echo "$1-$2 no"; fi; }
 YAML
     sed 's/^/        /'; } > "$BATS_TEST_TMPDIR/commands"
     with_vagga < "$BATS_TEST_TMPDIR/commands"

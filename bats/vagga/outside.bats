@@ -20,7 +20,7 @@ YAML
     [ ! -L .vagga/.cmd/other-tool ]
     [ -L .vagga/.cmd/tool ]
     [ -L "$HOME/.vagga/cmd/other-tool" ]
-    run "$HOME/.vagga/cmd/other-tool"
+    run -127 "$HOME/.vagga/cmd/other-tool"
     [ "$status" -eq 127 ]
     contains "$output" "Can't find command"
 }

@@ -20,7 +20,7 @@ YAML
     [ "$output" = world ]
     run --separate-stderr vagga both --only odd
     [ "$(sort <<<"$output" | tr '\n' ' ')" = 'again hello ' ]
-    run --separate-stderr vagga both --only nosuch
+    run -127 --separate-stderr vagga both --only nosuch
     [ "$status" -eq 127 ]
     contains "$stderr" 'no children matching'
     run --separate-stderr vagga both extra
