@@ -204,3 +204,35 @@ alone() {
     truncate -s 5G images/img.v1/config/web.yaml
     fails 'MiB'
 }
+
+# has LINE…: the output has these whole lines.
+has() { for line; do grep -qxF -- "$line" <<<"$output" || { echo "missing: $line"; echo "$output"; return 1; }; done; }
+
+@test "--explain prints what a container would be, and starts nothing" {
+    sandbox 'max-memory: 64Mi
+seccomp: off'
+    container 'user-id: 1
+arguments: [serve, "--number=@{lithos:config_filename}"]
+volumes: {/data: !Tmpfs {size: 1048576}}
+stop-signal: SIGUSR2'
+    echo 'web: {image: img.v1, config: /config/web.yaml, instances: 3}' > processes/app.yaml
+    check --explain app/web.2
+    [ "$status" -eq 0 ] && [ -z "$stderr" ] || { echo "$output$stderr"; false; }
+    has 'container app/web.2' 'user 1 (outside 10001)' 'uid-map 0 10000 100' 'seccomp off' 'no-new-privileges yes' \
+        'environ LITHOS_NAME="app/web.2"' 'image img.v1 config /config/web.yaml' 'instances 3 restart-timeout 1s'
+    [[ "$output" == *'stop signal=SIGUSR2 '* ]]
+    [[ "$output" == *'memory=67108864 '* ]] || { echo "$output"; false; }
+    # Without a number the first one; more than one container at a time.
+    check --explain app/web --explain app/web.1
+    [ "$status" -eq 0 ]
+    has 'container app/web.0' 'container app/web.1'
+}
+
+@test "--explain says what is wrong with a name or a container" {
+    fails 'should be SANDBOX/PROCESS' --explain app
+    fails 'it has web' --explain app/nosuch
+    fails 'nosuch.yaml' --explain nosuch/web
+    container 'user-id: 5000'
+    fails 'app/web.0: ' --explain app/web
+    [ -z "$output" ]
+}

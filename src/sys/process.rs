@@ -21,7 +21,7 @@ pub use super::wait::{wait, Status, WaitOptions};
 pub(super) use parent::now_child_of;
 pub use parent::set_parent_death_signal;
 use parent::watch_self;
-pub use signal::{kill, kill_group, kill_namespace, kill_own_group, signal_by_name};
+pub use signal::{kill, kill_group, kill_namespace, kill_own_group, name_of_signal, signal_by_name};
 pub use spawn::spawn;
 
 /// Highest signal number of Linux on the architectures supported.

@@ -16,6 +16,8 @@ pub enum Key {
     Alternate,
     /// `--check-container`
     Container,
+    /// `--explain`
+    Explain,
 }
 
 const FLAGS: &[Flag<Key>] = &[
@@ -48,12 +50,18 @@ const FLAGS: &[Flag<Key>] = &[
         "Check nothing but this container file; needs no configuration of the host",
     )
     .takes("FILE"),
+    Flag::new(
+        Key::Explain,
+        &["--explain"],
+        "Print the plan of this container (mounts, ids, capabilities, limits) and start nothing; SANDBOX/PROCESS or SANDBOX/PROCESS.NUMBER",
+    )
+    .takes("CONTAINER"),
 ];
 
 /// The tool.
 pub const TOOL: Tool<Key> = Tool {
     flags: FLAGS,
-    values: &[("FILE", Offer::Files), ("NAME", Offer::NamesIn("/etc/lithos/sandboxes", ".yaml"))],
+    values: &[("FILE", Offer::Files), ("CONTAINER", Offer::Nothing), ("NAME", Offer::NamesIn("/etc/lithos/sandboxes", ".yaml"))],
     manual: Manual {
         section: 8,
         description: &[

@@ -1,6 +1,7 @@
 //! `lithos_check`: says everything that is wrong with the configuration of a machine, or with one container file.
 //! Changes nothing, opens no secrets.
 
+mod explain;
 mod flags;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,13 +32,32 @@ pub fn main() -> i32 {
 fn run(parsed: &Parsed<Key>) -> i32 {
     let mut report = Report::default();
     let files = parsed.values(Key::Container);
-    if files.is_empty() {
+    let explained = parsed.values(Key::Explain);
+    if files.is_empty() && explained.is_empty() {
         whole(parsed, &mut report);
+    }
+    if !explained.is_empty() {
+        plans(parsed, &explained, &mut report);
     }
     for file in files {
         container_file(&file, &mut report);
     }
     report.finish()
+}
+
+/// Prints what each of these containers would be.
+fn plans(parsed: &Parsed<Key>, names: &[String], report: &mut Report) {
+    let path = PathBuf::from(parsed.last(Key::Config).unwrap_or(DEFAULT_PATH));
+    let alternates = alternates(parsed, report);
+    for name in names {
+        let sandbox = name.split('/').next().unwrap_or_default();
+        match explain::explain(&path, name, alternates.get(sandbox)) {
+            Ok(plan) => {
+                let _ = print(&plan);
+            }
+            Err(why) => report.error(why),
+        }
+    }
 }
 
 /// What was found; each line is printed at once.

@@ -14,6 +14,7 @@ use crate::sys::capability::Capabilities;
 use crate::sys::cgroup::Limits;
 use crate::sys::listen;
 use crate::sys::namespace::IdMap;
+use crate::sys::process::name_of_signal;
 
 /// One container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -337,7 +338,8 @@ impl fmt::Display for Supervision {
         writeln!(
             f,
             "stop signal={} kill-timeout={:?}",
-            self.stop_signal, self.kill_timeout
+            name_of_signal(self.stop_signal),
+            self.kill_timeout
         )?;
         if self.in_place {
             writeln!(f, "restart in place, at most every {:?}", self.restart_timeout)?;

@@ -16,6 +16,14 @@ pub fn signal_by_name(text: &str) -> Option<i32> {
     name.parse::<nix::sys::signal::Signal>().ok().map(|s| s as i32)
 }
 
+/// The name of a signal, `SIGTERM`; the number itself for those without a name (real-time signals).
+pub fn name_of_signal(signal: i32) -> String {
+    match nix::sys::signal::Signal::try_from(signal) {
+        Ok(signal) => signal.as_str().to_string(),
+        Err(_) => signal.to_string(),
+    }
+}
+
 /// Sends a signal to one process. `signal` 0 only checks that it exists.
 ///
 /// Errors: ESRCH (no such process), EPERM, EINVAL for numbers that do not mean one process (0, -1 and below mean
