@@ -66,3 +66,32 @@ shell() {
 }
 
 starts() { grep -c "Starting container \"$1\"" "$L/log/master.log" || true; }
+
+# service NAME STEPS [KEYS…]: a container file whose process is fixtures/service.py with these steps, on the host's
+# Python. /data is the directory $L/host/data of the host, shared by all.
+service() {
+    local name=$1 steps=$2; shift 2
+    [ -x /usr/bin/python3 ] || skip 'no /usr/bin/python3'
+    mkdir -p "$L/host/data" "$IMAGE"/{usr,fixtures} "$L/host/fixtures"
+    chown 10001:10000 "$L/host/data"
+    cp "$VAGGA_BATS/fixtures/service.py" "$L/host/fixtures/"
+    ln -sfn usr/lib "$IMAGE/lib"; ln -sfn usr/lib64 "$IMAGE/lib64"
+    { printf '%s\n' 'executable: /usr/bin/python3' 'kill-timeout: 5' "$@"
+      echo 'volumes: {/usr: !Readonly /usr, /fixtures: !Readonly /fixtures, /data: !Persistent /data, /tmp: !Tmpfs }'
+      echo "arguments: [-S, -E, /fixtures/service.py, ${steps// /, }]"; } > "$IMAGE/config/$name.yaml"
+    sed -i 's/: !Tmpfs }/: !Tmpfs {}}/' "$IMAGE/config/$name.yaml"
+}
+
+# The paths of the host that `service` mounts, as a line of the sandbox file.
+service_paths() {
+    printf '%s\n' "readonly-paths: {/usr: /usr, /fixtures: $L/host/fixtures}" "writable-paths: {/data: $L/host/data}"
+}
+
+# version N [KEYS…]: the image of the services becomes img.vN, in which VERSION is N; the processes file names it.
+version() {
+    local n=$1; shift
+    [ -d "$L/images/img.v$n" ] || cp -a "$IMAGE" "$L/images/img.v$n"
+    sed -i '/^environ/d' "$L/images/img.v$n/config/web.yaml"
+    echo "environ: {VERSION: $n}" >> "$L/images/img.v$n/config/web.yaml"
+    echo "web: {image: img.v$n, config: /config/web.yaml$(printf ', %s' "$@")}" | processes
+}

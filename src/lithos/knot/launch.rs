@@ -342,8 +342,9 @@ impl Launch {
             .equip(child, group)
             .and_then(|()| nix::unistd::write(&go, b"x").map_err(|e| format!("release: {e}")));
         if let Err(e) = done {
-            let _ = child.signal(libc::SIGKILL);
+            // The reason first: with the end of the container nobody would wait for it any more.
             let code = self.fail(channel, e);
+            let _ = child.signal(libc::SIGKILL);
             if alone {
                 let _ = process::wait(Some(child.pid), WaitOptions::default());
             }

@@ -5,7 +5,7 @@
 //! |----------|---------|---------|-------|---------|-----------|------------|---------------------|-----------|
 //! | waiting  | –       | –       | –     | –       | starting  | gone       | starting, at once   | gone      |
 //! | starting | running | waiting | –     | waiting | –         | stop       | stop                | stop      |
-//! | running  | –       | –       | ready | waiting | –         | stop       | stop (a few)        | stop      |
+//! | running  | –       | waiting | ready | waiting | –         | stop       | stop (a few)        | stop      |
 //!
 //! `stop` is said once; what was told to stop starts again without delay if it is still wanted. Times are milliseconds
 //! of a clock that never goes back.
@@ -37,7 +37,7 @@ const LEAST_AFTER_FAILURE: u64 = 1000;
 pub enum Event {
     /// The container exists; its init.
     Started(i32),
-    /// There is none: it could not be set up.
+    /// There is none, or none any more: it could not be set up.
     Failed {
         /// A knot was started for it; otherwise something it needs was not to be had.
         counted: bool,
@@ -57,6 +57,14 @@ pub struct End {
     pub normal: bool,
     /// For want of memory.
     pub oom: bool,
+}
+
+impl End {
+    /// Of what never ran.
+    const FAILURE: End = End {
+        normal: false,
+        oom: false,
+    };
 }
 
 /// A container that was found running.
@@ -374,20 +382,20 @@ impl Machine {
             }
             Event::Failed { counted } if starting => {
                 slot.wait(wanted.as_ref(), now, &mut self.random, LEAST_AFTER_FAILURE);
-                let end = End {
-                    normal: false,
-                    oom: false,
-                };
                 if counted {
                     self.figures.count(key, |counts| {
                         counts.started += 1;
-                        counts.end(end);
+                        counts.end(End::FAILURE);
                     });
                 }
                 true
             }
-            Event::Ended(end) if running => {
-                slot.wait(wanted.as_ref(), now, &mut self.random, 0);
+            Event::Ended(_) | Event::Failed { .. } if running => {
+                let (end, least) = match event {
+                    Event::Ended(end) => (end, 0),
+                    _ => (End::FAILURE, LEAST_AFTER_FAILURE),
+                };
+                slot.wait(wanted.as_ref(), now, &mut self.random, least);
                 self.figures.count(key, |counts| {
                     counts.end(end);
                     counts.running = counts.running.saturating_sub(1);

@@ -169,7 +169,8 @@ fn describe(
             max: u64::from(backoff.max) * 1000,
             jitter: backoff.jitter,
         }),
-        waits: container.ready.is_some(),
+        // Without `ready` too: it is as soon as its process runs, not when its container is made.
+        waits: true,
         ports: ports(sandbox, container, &effective),
     })
 }

@@ -215,6 +215,11 @@ impl Supervisor {
         }
         let why = live.failure.take().unwrap_or_else(|| shown(status));
         self.lives.remove(name);
+        self.failed(name, &why);
+    }
+
+    /// There is no container, or none any more, and its process has never run.
+    fn failed(&mut self, name: &str, why: &str) {
         self.journal
             .error(&format!("Container {name:?} could not be started: {why}"));
         self.tell(name, Event::Failed { counted: true });
@@ -226,6 +231,9 @@ impl Supervisor {
         let Some(live) = self.lives.remove(name) else {
             return;
         };
+        if let Some(why) = &live.failure {
+            return self.failed(name, why);
+        }
         let written = || Outcome::parse(&self.records.exit_text(name)?);
         let outcome = live.outcome.or_else(written);
         let normal = match status {

@@ -356,6 +356,20 @@ fn starts_that_fail_pause_even_without_a_restart_timeout() {
         assert_eq!(words(&actions), ["clean app/web.0"]);
         assert_eq!(machine.deadline(), Some(1000));
     }
+    let mut machine = running(eager.clone());
+    let actions = machine.handle("app/web.0", Event::Failed { counted: true }, 1);
+    assert_eq!(
+        words(&actions),
+        ["clean app/web.0"],
+        "its container was there, its process was not"
+    );
+    assert_eq!(machine.deadline(), Some(1000));
+    let Counts {
+        running: left,
+        failures,
+        ..
+    } = machine.figures.total;
+    assert_eq!((left, failures), (0, 1));
     let mut machine = running(eager);
     let actions = machine.handle("app/web.0", Event::Ended(FAILURE), 1);
     assert_eq!(
