@@ -37,7 +37,30 @@ pub fn restart_on_fatal_signals(program: &Path, argv: &[OsString], env: &[OsStri
     ENV.store(array(env)?, Ordering::Relaxed);
     OWNER.store(std::process::id(), Ordering::SeqCst);
     own_stack()?;
-    FATAL.iter().try_for_each(|signal| install(*signal))
+    FATAL.iter().try_for_each(|signal| install(*signal))?;
+    // The former program has held back what came while it was replaced.
+    hold(false)
+}
+
+/// Holds the fatal signals of others back, or lets them through again: nothing may be lost, and nothing may end the
+/// process, between execve(2) and the moment the next program is prepared. A fault of the processor ends it all the same.
+pub fn hold(on: bool) -> io::Result<()> {
+    let how = if on { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
+    let set = fatal_set();
+    // SAFETY: a valid set; the former one is not asked for.
+    check(unsafe { libc::sigprocmask(how, &set, ptr::null_mut()) })
+}
+
+fn fatal_set() -> libc::sigset_t {
+    // SAFETY: plain data, initialised by sigemptyset(3); the numbers are valid.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        for signal in FATAL {
+            libc::sigaddset(&mut set, signal);
+        }
+        set
+    }
 }
 
 fn c_string(text: &OsStr) -> io::Result<*mut libc::c_char> {
@@ -70,8 +93,9 @@ fn install(signal: i32) -> io::Result<()> {
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as libc::sighandler_t;
-        // Not deferred: the next program would inherit it blocked, and not be able to recover a second time.
-        action.sa_flags = libc::SA_ONSTACK | libc::SA_NODEFER | libc::SA_RESETHAND;
+        // Blocked while it runs and in the next program until that is prepared, as `hold` does.
+        action.sa_mask = fatal_set();
+        action.sa_flags = libc::SA_ONSTACK | libc::SA_RESETHAND;
         check(libc::sigaction(signal, &action, ptr::null_mut()))
     }
 }
@@ -82,7 +106,7 @@ extern "C" fn restart(signal: libc::c_int) {
         tv_nsec: PAUSE,
     };
     // SAFETY: only async-signal-safe calls; the strings and arrays live for good. In a forked child, or when execve
-    // fails, the default action of the signal follows, which SA_RESETHAND has restored.
+    // fails, the default action of the signal follows on return, which SA_RESETHAND has restored.
     unsafe {
         if libc::getpid() as u32 == OWNER.load(Ordering::SeqCst) {
             libc::nanosleep(&pause, ptr::null_mut());

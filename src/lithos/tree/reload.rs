@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use super::handover::{pass, Life, State, STATE_FD};
 use super::settings;
 use super::supervisor::Supervisor;
-use crate::sys::{handover, process};
+use crate::sys::{crash, handover, process};
 
 impl Supervisor {
     /// Reload and upgrade. Returns only if the program could not be replaced.
@@ -47,7 +47,10 @@ impl Supervisor {
             std::env::vars_os().filter(|(name, _)| name != STATE_FD).collect();
         env.push((STATE_FD.into(), file.as_raw_fd().to_string().into()));
         let argv: Vec<OsString> = std::env::args_os().collect();
-        process::exec(&self.program, &argv, &env).to_string()
+        let _ = crash::hold(true);
+        let why = process::exec(&self.program, &argv, &env);
+        let _ = crash::hold(false);
+        why.to_string()
     }
 
     /// Marks what goes through the exec (or takes that back), and describes it.
