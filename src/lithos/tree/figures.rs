@@ -16,8 +16,12 @@ pub struct Counts {
     pub failures: u64,
     /// Ends with a process killed for want of memory.
     pub ooms: u64,
+    /// Starts after an end that nobody wished for, in place or anew.
+    pub restarts: u64,
     /// Containers alive now.
     pub running: u64,
+    /// The last start, milliseconds of the monotonic clock; 0 = none.
+    pub last_start: u64,
 }
 
 /// Everything counted.

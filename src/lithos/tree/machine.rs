@@ -185,8 +185,13 @@ impl Machine {
             started: Some(found.started.unwrap_or(now).min(now)),
             ends: found.ends,
         };
+        let slot_start = slot.started.unwrap_or(now);
         group.slots.insert(index, slot);
-        self.figures.count(key, |counts| counts.running += 1);
+        let started = slot_start;
+        self.figures.count(key, |counts| {
+            counts.running += 1;
+            counts.last_start = counts.last_start.max(started);
+        });
         true
     }
 
@@ -214,6 +219,17 @@ impl Machine {
         }
         let entries = self.groups.values().filter_map(Group::entry);
         self.figures.containers = entries.map(|entry| entry.instances.len() as u64).sum();
+        self.count_configured();
+    }
+
+    /// Gives every configured entry its counters.
+    pub fn count_configured(&mut self) {
+        for (key, group) in &self.groups {
+            let configured = group.entry().is_some_and(|entry| !entry.instances.is_empty());
+            if configured && !self.figures.entries.contains_key(key) {
+                self.figures.entries.insert(key.clone(), Counts::default());
+            }
+        }
     }
 
     /// Tells what happened to a container. What comes too late, or about something unknown, has no effect.
@@ -366,6 +382,7 @@ impl Machine {
                 self.figures.count(key, |counts| {
                     counts.started += 1;
                     counts.running += 1;
+                    counts.last_start = now;
                 });
                 false
             }
@@ -377,15 +394,18 @@ impl Machine {
                 self.figures.count(key, |counts| {
                     counts.end(end);
                     counts.started += 1;
+                    counts.restarts += 1;
+                    counts.last_start = now;
                 });
                 false
             }
             Event::Failed { counted } if starting => {
-                slot.wait(wanted.as_ref(), now, &mut self.random, LEAST_AFTER_FAILURE);
+                let again = slot.wait(wanted.as_ref(), now, &mut self.random, LEAST_AFTER_FAILURE);
                 if counted {
                     self.figures.count(key, |counts| {
                         counts.started += 1;
                         counts.end(End::FAILURE);
+                        counts.restarts += u64::from(again);
                     });
                 }
                 true
@@ -395,9 +415,10 @@ impl Machine {
                     Event::Ended(end) => (end, 0),
                     _ => (End::FAILURE, LEAST_AFTER_FAILURE),
                 };
-                slot.wait(wanted.as_ref(), now, &mut self.random, least);
+                let again = slot.wait(wanted.as_ref(), now, &mut self.random, least);
                 self.figures.count(key, |counts| {
                     counts.end(end);
+                    counts.restarts += u64::from(again);
                     counts.running = counts.running.saturating_sub(1);
                 });
                 true
@@ -421,9 +442,12 @@ impl Machine {
             true => group.retire(|_| true, key, &mut actions),
             false => group.settle(key, now, &mut actions),
         }
-        if group.slots.is_empty() && group.entry().is_none() {
-            self.groups.remove(key);
+        let empty = group.slots.is_empty();
+        if empty && group.entry().is_none_or(|entry| entry.instances.is_empty()) {
             self.figures.entries.remove(key);
+        }
+        if empty && group.entry().is_none() {
+            self.groups.remove(key);
         }
         actions
     }
@@ -533,21 +557,24 @@ impl Slot {
         }
     }
 
-    /// It is gone: when to start it again, should it still be wanted, at least so long after the last start.
-    fn wait(&mut self, wanted: Option<&Instance>, now: u64, random: &mut u64, least: u64) {
+    /// It is gone: when to start it again, should it still be wanted, at least so long after the last start. `true`: the
+    /// same is started again although nobody had stopped it.
+    fn wait(&mut self, wanted: Option<&Instance>, now: u64, random: &mut u64, least: u64) -> bool {
         let changed = self.json() != wanted.map(|instance| instance.json.as_str());
-        let until = match wanted {
-            Some(instance) if !changed && !self.is_stopping() => {
+        let again = wanted.filter(|_| !changed && !self.is_stopping());
+        let until = match again {
+            Some(instance) => {
                 let started = self.started.unwrap_or(now);
                 self.throttle(instance, now, random)
                     .max(started.saturating_add(least))
             }
-            _ => {
+            None => {
                 self.ends = 0;
                 now
             }
         };
         self.state = State::Waiting { until };
+        again.is_some()
     }
 
     /// The end was nobody's wish.

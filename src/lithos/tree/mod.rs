@@ -13,6 +13,7 @@ pub mod last_good;
 mod leftovers;
 pub mod machine;
 mod pid_file;
+mod publish;
 mod reading;
 pub mod records;
 mod reload;
@@ -57,6 +58,7 @@ fn supervise(supervisor: &mut Supervisor) -> i32 {
         // Handled: see `sys::crash`.
         std::process::abort();
     }
+    supervisor.publisher.remove();
     if init::is_first() {
         let how = init::End::of_signal(supervisor.asked).unwrap_or(init::End::PowerOff);
         init::end(how);

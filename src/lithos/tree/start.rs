@@ -8,6 +8,7 @@ use super::journal::Journal;
 use super::leftovers::Leftovers;
 use super::machine::{Found, Machine};
 use super::pid_file::PidFile;
+use super::publish::{Publisher, CANTAL_PATH};
 use super::records::Records;
 use super::settings::{self, Key};
 use super::sockets::Sockets;
@@ -20,7 +21,7 @@ use crate::lithos::{init, program};
 use crate::sys::cgroup::{Cgroups, Options};
 use crate::sys::passing::Passage;
 use crate::sys::poll::Signals;
-use crate::sys::process::{close_from, Child};
+use crate::sys::process::{self, close_from, Child};
 use crate::sys::{crash, monotonic, pidfd};
 
 /// Signals the loop hears about.
@@ -99,6 +100,7 @@ pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
         )));
     }
     settings::make_directories(&loaded.master).map_err(fatal)?;
+    let metrics = metrics_path(&loaded.master, &program);
     let journal = journal(&loaded.master, parsed).map_err(fatal)?;
     let pid_file = pid_file(&loaded.master, state.as_ref()).map_err(fatal)?;
     let knot = program::sibling("lithos_knot").map_err(|e| (127, e))?;
@@ -118,6 +120,7 @@ pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
         program,
         journal,
         pid_file,
+        publisher: Publisher::new(metrics),
         signals,
         finished: false,
         asked: libc::SIGTERM,
@@ -142,6 +145,27 @@ fn recover_from_faults(program: &Path) -> std::io::Result<()> {
         })
         .collect();
     crash::restart_on_fatal_signals(program, &argv, &env)
+}
+
+/// Where the metric files are. Without a word in the environment there is one from now on: who collects metrics looks for it in
+/// `/proc/PID/environ`, which shows what a program was executed with.
+fn metrics_path(master: &Master, program: &Path) -> PathBuf {
+    if let Some(path) = std::env::var_os(CANTAL_PATH).filter(|path| Path::new(path).is_absolute()) {
+        return path.into();
+    }
+    let path = master.runtime_dir.join("metrics");
+    let argv: Vec<_> = std::env::args_os().collect();
+    let kept = std::env::vars_os().filter(|(name, _)| name != CANTAL_PATH && name != handover::STATE_FD);
+    let env: Vec<_> = kept.chain([(CANTAL_PATH.into(), path.clone().into())]).collect();
+    // After a reload the state would be lost on the way; it comes with the variable unless somebody meddled.
+    if std::env::var_os(handover::STATE_FD).is_none() {
+        let why = process::exec(program, &argv, &env);
+        eprintln!(
+            "Warning: metrics will be at {}, but nobody can see where: {why}",
+            path.display()
+        );
+    }
+    path
 }
 
 fn journal(master: &Master, parsed: &Parsed<Key>) -> Result<Journal, String> {
@@ -211,7 +235,13 @@ impl Supervisor {
     fn take_over(&mut self, state: Option<State>) {
         match state {
             Some(state) => self.inherit(state),
-            None => self.adopt(),
+            None => {
+                self.adopt();
+                self.machine.count_configured();
+                if let Err(e) = self.publisher.recall(&mut self.machine.figures) {
+                    self.journal.error(&e);
+                }
+            }
         }
         self.machine.figures.restarts += 1;
         self.reap();
@@ -220,6 +250,7 @@ impl Supervisor {
             self.journal.warn(&remark);
         }
         self.configure();
+        self.publish();
     }
 
     /// After a reload: everything is in the state.

@@ -10,6 +10,7 @@ use super::journal::Journal;
 use super::leftovers::Leftovers;
 use super::machine::{Action, End, Event, Instance, Machine};
 use super::pid_file::PidFile;
+use super::publish::Publisher;
 use super::records::{Record, Records, Throttle};
 use super::sockets::Sockets;
 use super::spawn::Launcher;
@@ -70,6 +71,8 @@ pub struct Supervisor {
     pub leftovers: Leftovers,
     /// The lock.
     pub pid_file: PidFile,
+    /// The metric files.
+    pub publisher: Publisher,
     /// What the operator says.
     pub signals: Signals,
     /// Everything has ended, and by which signal it was asked for.
@@ -89,8 +92,9 @@ impl Supervisor {
     /// Runs until everything has been stopped on request.
     pub fn run(&mut self) {
         while !self.finished {
+            let happened = self.wait();
             self.machine.figures.turns += 1;
-            for ready in self.wait() {
+            for ready in happened {
                 match ready {
                     Ready::Signal => self.take_signals(),
                     Ready::Channel(name) => self.drain(&name),
@@ -99,6 +103,16 @@ impl Supervisor {
             }
             let actions = self.machine.tick(monotonic::millis());
             self.act(actions);
+            self.publish();
+        }
+    }
+
+    /// Writes the metrics.
+    pub fn publish(&mut self) {
+        self.machine.figures.queue = self.machine.queue() as u64;
+        let published = self.publisher.publish(&self.machine.figures, monotonic::millis());
+        if let Err(e) = published {
+            self.journal.error(&e);
         }
     }
 
