@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::meta::{self, Description, Kind, MAX_TEXT};
+use super::with;
 use crate::sys::mmap::{SharedWords, WORD};
 
 /// Values files are whole pages, as mmap(2) gives them anyway.
@@ -97,14 +98,6 @@ impl Writer {
         let _ = fs::remove_file(with(&self.prefix, "meta"));
         let _ = fs::remove_file(with(&self.prefix, "values"));
     }
-}
-
-/// `PREFIX.EXTENSION`; a prefix may have dots itself.
-fn with(prefix: &Path, extension: &str) -> PathBuf {
-    let mut name = prefix.as_os_str().to_os_string();
-    name.push(".");
-    name.push(extension);
-    name.into()
 }
 
 fn named(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {

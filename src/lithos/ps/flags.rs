@@ -30,6 +30,9 @@ pub const TOOL: Tool<Key> = Tool {
              [processes/threads], and memory (resident and on swap) of everything below the knot.",
             "An instance without a process is <failing> and shown with the PID of its knot in parentheses; more than one \
              direct child of a knot is shown by their number. Knots whose tree does not run stand below PID 0.",
+            "Beside trees of root or of the own user: how often a process was restarted (restarts:N), and what differs from \
+             the configuration: <outdated> runs with an older one, <not configured> would be stopped by a reload, and <not running> is \
+             configured but not there.",
         ],
         lists: &[(
             "EXIT STATUS",

@@ -3,6 +3,7 @@
 use serde_derive::Serialize;
 
 use super::super::running::{Head, Knot, Tree, TICKS};
+use super::known::{Drift, Known};
 
 #[derive(Serialize)]
 struct Document {
@@ -14,6 +15,9 @@ struct TreeNode {
     pid: u32,
     config: String,
     children: Vec<Child>,
+    /// Configured instances that do not run; not there when nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -22,6 +26,12 @@ struct Child {
     pid: u32,
     ok: bool,
     processes: Vec<Process>,
+    /// Of all instances of the process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restarts: Option<u64>,
+    /// `none`, `outdated` or `unwanted`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<&'static str>,
 }
 
 /// Memory in bytes, times in clock ticks.
@@ -41,11 +51,14 @@ struct Process {
 }
 
 /// The line; `boot` is the time of boot in Unix seconds.
-pub fn render(trees: &[Tree], boot: u64) -> String {
-    let tree = |tree: &Tree| TreeNode {
+pub fn render(trees: &[(&Tree, &Known)], boot: u64) -> String {
+    let tree = |(tree, known): &(&Tree, &Known)| TreeNode {
         pid: tree.pid,
         config: tree.master.clone(),
-        children: tree.knots.iter().map(|knot| child(knot, boot)).collect(),
+        children: tree.knots.iter().map(|knot| child(knot, known, boot)).collect(),
+        missing: known
+            .missing()
+            .map(|names| names.into_iter().map(String::from).collect()),
     };
     let document = Document {
         trees: trees.iter().map(tree).collect(),
@@ -54,12 +67,18 @@ pub fn render(trees: &[Tree], boot: u64) -> String {
     serde_json::to_string(&document).unwrap_or_default()
 }
 
-fn child(knot: &Knot, boot: u64) -> Child {
+fn child(knot: &Knot, known: &Known, boot: u64) -> Child {
     Child {
         name: knot.full_name(),
         pid: knot.pid,
         ok: knot.heads.len() == 1,
         processes: knot.heads.iter().map(|head| process(head, boot)).collect(),
+        restarts: known.restarts(knot),
+        drift: known.drift(knot).map(|drift| match drift {
+            Drift::None => "none",
+            Drift::Outdated => "outdated",
+            Drift::Unwanted => "unwanted",
+        }),
     }
 }
 
@@ -87,7 +106,9 @@ mod tests {
     #[test]
     fn keys_and_their_order() {
         assert_eq!(render(&[], 0), "{\"trees\":[]}");
-        let text = render(&forest(&samples::snapshot()), 1_000_000);
+        let trees = forest(&samples::snapshot());
+        let unknown = Known::default();
+        let text = render(&[(&trees[0], &unknown)], 1_000_000);
         assert!(
             text.starts_with("{\"trees\":[{\"pid\":10,\"config\":\"/m\",\"children\":["),
             "{text}"
@@ -101,5 +122,11 @@ mod tests {
             text.contains("{\"name\":\"shop/web.2\",\"pid\":40,\"ok\":false,\"processes\":[]}"),
             "{text}"
         );
+        // What is known on top stands behind.
+        let sample = Known::sample();
+        let text = render(&[(&trees[0], &sample)], 0);
+        let web = "\"ok\":false,\"processes\":[],\"restarts\":3,\"drift\":\"outdated\"}";
+        assert!(text.contains(web), "{text}");
+        assert!(text.ends_with("],\"missing\":[\"shop/web.1\"]}]}"), "{text}");
     }
 }

@@ -3,6 +3,7 @@
 mod figures;
 mod flags;
 mod json;
+mod known;
 mod monitor;
 mod text;
 
@@ -47,6 +48,8 @@ fn work(parsed: Parsed<Key>) -> Result<i32, String> {
     }
     let snapshot = look()?;
     let trees = running::forest(&snapshot);
+    let known: Vec<known::Known> = trees.iter().map(known::Known::of).collect();
+    let trees: Vec<_> = trees.iter().zip(&known).collect();
     let text = match parsed.has(Key::Json) {
         true => json::render(&trees, snapshot.boot),
         false => text::render(&trees, snapshot.uptime, colored(&parsed, terminal)),

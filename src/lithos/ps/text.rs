@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::super::running::{Head, Knot, Tree, TICKS};
+use super::super::running::{sort, Head, Knot, Tree, TICKS};
 use super::figures::{memory, uptime};
+use super::known::{Drift, Known};
 
 /// A process that runs for less than this may be one that fails again and again, seconds.
 const FRESH: u64 = 30;
@@ -50,20 +51,49 @@ impl Paint {
     }
 }
 
+/// How one tree is shown.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    paint: Paint,
+    /// Uptime of the machine, clock ticks.
+    now: u64,
+    known: &'a Known,
+}
+
 /// All trees. `now` is the uptime of the machine in clock ticks.
-pub fn render(trees: &[Tree], now: u64, color: bool) -> String {
+pub fn render(trees: &[(&Tree, &Known)], now: u64, color: bool) -> String {
     let paint = Paint(color);
     let mut text = String::new();
-    for tree in trees {
+    for (tree, known) in trees {
+        let view = View { paint, now, known };
         let heads = tree.knots.iter().flat_map(|k| &k.heads);
         let kind = if tree.pid == 0 { "no tree" } else { "tree" };
         let _ = writeln!(text, "{} {kind} {} {}", tree.pid, tree.master, paint.sums(heads));
-        let sandboxes = tree.knots.chunk_by(|a, b| a.name.0 == b.name.0);
+        let knots = with_missing(tree, known);
+        let sandboxes = knots.chunk_by(|a, b| a.name.0 == b.name.0);
         branches(&mut text, "  ", sandboxes, |text, knots, below| {
-            sandbox(text, paint, now, knots, below)
+            sandbox(text, view, knots, below)
         });
     }
     text
+}
+
+/// Containers of a tree; those that are configured and do not run have PID 0.
+fn with_missing(tree: &Tree, known: &Known) -> Vec<Knot> {
+    let mut knots = tree.knots.clone();
+    let missing = known.missing().unwrap_or_default();
+    knots.extend(missing.iter().filter_map(|name| {
+        let (sandbox, rest) = name.split_once('/')?;
+        let (process, index) = rest.rsplit_once('.')?;
+        Some(Knot {
+            pid: 0,
+            name: (sandbox.into(), process.into(), index.into()),
+            instance: String::new(),
+            heads: Vec::new(),
+        })
+    }));
+    sort(&mut knots);
+    knots
 }
 
 /// Writes the branch sign before each item; `show` writes its line and what is below it.
@@ -83,34 +113,62 @@ fn branches<'a>(
     }
 }
 
-fn sandbox(text: &mut String, paint: Paint, now: u64, knots: &[Knot], below: &str) {
+fn sandbox(text: &mut String, view: View<'_>, knots: &[Knot], below: &str) {
     let name = knots.first().map_or("", |k| k.name.0.as_str());
-    let _ = writeln!(text, "{name} {}", paint.sums(knots.iter().flat_map(|k| &k.heads)));
+    let _ = writeln!(
+        text,
+        "{name} {}",
+        view.paint.sums(knots.iter().flat_map(|k| &k.heads))
+    );
     let processes = knots.chunk_by(|a, b| a.name.1 == b.name.1);
     branches(text, below, processes, |text, knots, below| {
-        process(text, paint, now, knots, below)
+        process(text, view, knots, below)
     });
 }
 
 /// One instance with the index 0 needs no line for its process.
-fn process(text: &mut String, paint: Paint, now: u64, knots: &[Knot], below: &str) {
+fn process(text: &mut String, view: View<'_>, knots: &[Knot], below: &str) {
     if let [knot] = knots {
         if knot.name.2 == "0" {
-            return line(text, paint, now, knot);
+            return line(text, view, knot, &restarts(view, knots));
         }
     }
     let name = knots.first().map_or("", |k| k.name.1.as_str());
-    let _ = writeln!(text, "{name} {}", paint.sums(knots.iter().flat_map(|k| &k.heads)));
+    let sums = view.paint.sums(knots.iter().flat_map(|k| &k.heads));
+    let _ = writeln!(text, "{name} {sums}{}", restarts(view, knots));
     branches(text, below, knots.chunks(1), |text, one, _| {
-        one.iter().for_each(|knot| line(text, paint, now, knot));
+        one.iter().for_each(|knot| line(text, view, knot, ""));
     });
 }
 
-fn line(text: &mut String, paint: Paint, now: u64, knot: &Knot) {
+/// ` restarts:N` of a process; nothing if there were none or nobody knows.
+fn restarts(view: View<'_>, knots: &[Knot]) -> String {
+    match knots.first().and_then(|knot| view.known.restarts(knot)) {
+        Some(count) if count > 0 => format!(" restarts:{}", view.paint.blue(&count.to_string())),
+        _ => String::new(),
+    }
+}
+
+fn line(text: &mut String, view: View<'_>, knot: &Knot, end: &str) {
+    let View { paint, now, known } = view;
     let name = knot.full_name();
+    if knot.pid == 0 {
+        let _ = writeln!(
+            text,
+            "{} {name} {}{end}",
+            paint.red("(-)"),
+            paint.red("<not running>")
+        );
+        return;
+    }
     let pid = || paint.red(&format!("({})", knot.pid));
+    let drift = match known.drift(knot) {
+        Some(Drift::Outdated) => format!(" {}", paint.red("<outdated>")),
+        Some(Drift::Unwanted) => format!(" {}", paint.red("<not configured>")),
+        Some(Drift::None) | None => String::new(),
+    };
     let _ = match knot.heads.as_slice() {
-        [] => writeln!(text, "{} {name} {}", pid(), paint.red("<failing>")),
+        [] => writeln!(text, "{} {name} {}{drift}{end}", pid(), paint.red("<failing>")),
         [head] => {
             let seconds = now.saturating_sub(head.start) / TICKS;
             let up = uptime(seconds);
@@ -120,11 +178,13 @@ fn line(text: &mut String, paint: Paint, now: u64, knot: &Knot) {
                 paint.blue(&up)
             };
             let sums = paint.sums([head].into_iter());
-            writeln!(text, "{} {name} {up} {sums}", paint.green(&head.pid.to_string()))
+            let head = paint.green(&head.pid.to_string());
+            writeln!(text, "{head} {name} {up} {sums}{drift}{end}")
         }
         heads => {
             let mark = paint.red(&format!("<{}>", heads.len()));
-            writeln!(text, "{} {name} {mark} {}", pid(), paint.sums(heads.iter()))
+            let sums = paint.sums(heads.iter());
+            writeln!(text, "{} {name} {mark} {sums}{drift}{end}", pid())
         }
     };
 }
@@ -138,6 +198,8 @@ mod tests {
     fn a_tree() {
         let snapshot = samples::snapshot();
         let trees = forest(&snapshot);
+        let unknown = Known::default();
+        let trees = [(&trees[0], &unknown)];
         assert_eq!(
             render(&trees, snapshot.uptime, false),
             "10 tree /m [5/10] 5.0kiB\n\
@@ -155,5 +217,23 @@ mod tests {
             "{colored}"
         );
         assert!(colored.contains("\x1b[1;31m(40)\x1b[0m"), "{colored}");
+    }
+
+    #[test]
+    fn restarts_and_drift() {
+        let snapshot = samples::snapshot();
+        let trees = forest(&snapshot);
+        assert_eq!(
+            render(&[(&trees[0], &Known::sample())], snapshot.uptime, false),
+            "10 tree /m [5/10] 5.0kiB\n\
+             \x20 ├─blog [2/4] 2.0kiB\n\
+             \x20 │   └─(50) blog/php.0 <2> [2/4] 2.0kiB\n\
+             \x20 └─shop [3/6] 3.0kiB\n\
+             \x20     └─web [3/6] 3.0kiB restarts:3\n\
+             \x20         ├─21 shop/web.0 1m5s [2/4] 2.0kiB\n\
+             \x20         ├─(-) shop/web.1 <not running>\n\
+             \x20         ├─(40) shop/web.2 <failing> <outdated>\n\
+             \x20         └─31 shop/web.10 1m5s [1/2] 1.0kiB <not configured>\n"
+        );
     }
 }

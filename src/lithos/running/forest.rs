@@ -78,10 +78,15 @@ pub fn forest(snapshot: &Snapshot) -> Vec<Tree> {
         }
     }
     for tree in &mut trees {
-        tree.knots.sort_by(|a, b| order(a).cmp(&order(b)));
+        sort(&mut tree.knots);
     }
     trees.sort_by_key(|t| t.pid);
     trees
+}
+
+/// By sandbox, process and index.
+pub fn sort(knots: &mut [Knot]) {
+    knots.sort_by(|a, b| order(a).cmp(&order(b)));
 }
 
 /// Numbers before other indexes, and by their value.

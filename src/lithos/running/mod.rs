@@ -6,7 +6,7 @@ mod scan;
 
 #[cfg(test)]
 pub(in crate::lithos) use forest::samples;
-pub use forest::{forest, instances, Head, Knot, Tree};
+pub use forest::{forest, instances, sort, Head, Knot, Tree};
 pub use scan::{scan, Process, Snapshot};
 
 /// Ticks of the clock in `/proc/PID/stat` in a second: USER_HZ, 100 on every architecture we build for (time(7)).

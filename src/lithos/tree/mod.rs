@@ -23,8 +23,12 @@ mod spawn;
 mod start;
 mod supervisor;
 
+pub use dry_run::Preview;
+pub use machine::Verdict;
 use settings::{Key, TOOL};
 use supervisor::Supervisor;
+
+use std::path::Path;
 
 use crate::cli::Parsed;
 use crate::lithos::{init, program};
@@ -64,6 +68,16 @@ fn supervise(supervisor: &mut Supervisor) -> i32 {
         init::end(how);
     }
     0
+}
+
+/// What a reload of the tree with this master file would do. Changes nothing. Errors: one line that names the file.
+pub fn preview_of(master: &Path) -> Result<Preview, String> {
+    let (read, text) = settings::read_master(master)?;
+    Ok(dry_run::look(&start::Loaded {
+        path: master.to_path_buf(),
+        master: read,
+        text,
+    }))
 }
 
 fn preview(parsed: &Parsed<Key>) -> i32 {

@@ -1,0 +1,120 @@
+//! What the kernel does not tell about a tree: how often its processes were restarted, from its metrics, and what of its
+//! configuration runs, from its records and files. Only of trees of root or of the own user: everybody can name a program
+//! `lithos_tree`. What cannot be read is not shown.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::lithos::running::{Knot, Tree};
+use crate::lithos::tree::{self, Verdict};
+use crate::metrics::values::Value;
+use crate::metrics::{reader, Description};
+
+/// One tree.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Restarts by `SB/PROC`.
+    restarts: BTreeMap<String, u64>,
+    /// What a reload would do, by `SB/PROC.N`; `None` = nobody knows.
+    verdicts: Option<BTreeMap<String, Verdict>>,
+}
+
+/// Between what runs and what is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drift {
+    /// There is none.
+    None,
+    /// It runs with another configuration or image than the one that is configured now.
+    Outdated,
+    /// It runs and is not configured.
+    Unwanted,
+}
+
+impl Known {
+    /// Asks what there is to ask.
+    pub fn of(tree: &Tree) -> Known {
+        let process = PathBuf::from(format!("/proc/{}", tree.pid));
+        if tree.pid == 0 || !is_trusted(&process) {
+            return Known::default();
+        }
+        // The command line may have a path relative to where the tree was started; it stays there.
+        let here = std::fs::read_link(process.join("cwd")).unwrap_or_default();
+        let names: Vec<String> = tree.knots.iter().map(entry).collect();
+        Known {
+            restarts: restarts(&process, names.iter().map(String::as_str)).unwrap_or_default(),
+            verdicts: tree::preview_of(&here.join(&tree.master))
+                .ok()
+                .map(|preview| preview.verdicts),
+        }
+    }
+
+    /// Restarts of all instances of the process that a container belongs to.
+    pub fn restarts(&self, knot: &Knot) -> Option<u64> {
+        self.restarts.get(&entry(knot)).copied()
+    }
+
+    /// `None`: nobody knows.
+    pub fn drift(&self, knot: &Knot) -> Option<Drift> {
+        Some(match self.verdicts.as_ref()?.get(&knot.full_name()) {
+            Some(Verdict::Keep) => Drift::None,
+            Some(Verdict::Replace) => Drift::Outdated,
+            // It began while we looked.
+            Some(Verdict::Start) => Drift::None,
+            Some(Verdict::Stop) | None => Drift::Unwanted,
+        })
+    }
+
+    /// Names of what is configured and does not run.
+    pub fn missing(&self) -> Option<Vec<&str>> {
+        let verdicts = self.verdicts.as_ref()?.iter();
+        let start = verdicts.filter(|(_, verdict)| **verdict == Verdict::Start);
+        Some(start.map(|(name, _)| name.as_str()).collect())
+    }
+
+    #[cfg(test)]
+    pub fn sample() -> Known {
+        let verdict = |name: &str, verdict| (format!("shop/web.{name}"), verdict);
+        Known {
+            restarts: BTreeMap::from([("shop/web".into(), 3), ("blog/php".into(), 0)]),
+            verdicts: Some(BTreeMap::from([
+                verdict("0", Verdict::Keep),
+                verdict("1", Verdict::Start),
+                verdict("2", Verdict::Replace),
+                verdict("10", Verdict::Stop),
+                ("blog/php.0".into(), Verdict::Keep),
+            ])),
+        }
+    }
+}
+
+fn entry(knot: &Knot) -> String {
+    format!("{}/{}", knot.name.0, knot.name.1)
+}
+
+fn is_trusted(process: &Path) -> bool {
+    let me = nix::unistd::geteuid().as_raw();
+    std::fs::metadata(process).is_ok_and(|about| about.uid() == 0 || about.uid() == me)
+}
+
+/// From the metric files that the environment of the tree names.
+fn restarts<'a>(process: &Path, entries: impl Iterator<Item = &'a str>) -> Option<BTreeMap<String, u64>> {
+    let environ = std::fs::read(process.join("environ")).ok()?;
+    let path = environ
+        .split(|b| *b == 0)
+        .find_map(|line| line.strip_prefix(b"CANTAL_PATH="))?;
+    let values: BTreeMap<String, Value> = reader::read(Path::new(OsStr::from_bytes(path)))
+        .ok()?
+        .into_iter()
+        .collect();
+    let of_entry = |entry: &str| {
+        let group = format!("processes.{}", entry.replacen('/', ".", 1));
+        match values.get(&Description::new(&group, "restarts").to_json()) {
+            Some(Value::Counter(count)) => Some((entry.to_string(), *count)),
+            _ => None,
+        }
+    };
+    Some(entries.filter_map(of_entry).collect())
+}
