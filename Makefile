@@ -34,6 +34,7 @@ prepare:
 
 test: NEEDS = test
 test: prepare test-rust test-binaries
+	@vm/all $(VM_FOLDER) $(abspath $(OUT)) $(UNITS)
 	@VAGGA_BIN=$(abspath $(OUT)) bats/run
 
 test-rust:
@@ -48,13 +49,10 @@ test-bats: test-binaries
 # Real control groups of version 2, and lithos_tree as the first process, in a virtual machine under software emulation.
 # The emulator and the kernel are Debian packages, unpacked into the target folder; nothing is installed.
 VM_FOLDER := $(TARGET)/vm
+UNITS = $$(cargo test --locked --lib --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$$/\1/p')
+
 test-vm: test-binaries
-	@vm/packages $(VM_FOLDER)
-	@unit=$$(cargo test --locked --lib --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$$/\1/p') && \
-	    ln -sf "$$(realpath "$$unit")" $(VM_FOLDER)/unit-tests
-	@for test in cgroup machine; do vm/run $(VM_FOLDER) $$test $(VM_FOLDER)/unit-tests || exit 1; done
-	@vm/run $(VM_FOLDER) knot $(OUT)/lithos_knot
-	@vm/run $(VM_FOLDER) init $(OUT)/lithos_tree $(OUT)/lithos_knot
+	@vm/all $(VM_FOLDER) $(abspath $(OUT)) $(UNITS)
 
 demo: NEEDS = demo
 demo: prepare build

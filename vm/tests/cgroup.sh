@@ -22,7 +22,7 @@ leaves_nothing() {
 
 it "the machine has version 2 with every controller" has_every_controller
 it "texts of /proc, limits as values, fabricated trees" units sys::cgroup::
-it "groups are limited, filled, killed and removed" units sys::cgroup::tests::a_real_
-it "a tree in a delegated unit" units sys::cgroup::tests::a_tree_
+it "groups are limited, filled, killed and removed" units sys::cgroup::tests::real::a_real_
+it "a tree in a delegated unit" units sys::cgroup::tests::real::a_tree_
 it "nothing is left" leaves_nothing
 finish
