@@ -380,7 +380,7 @@ pub fn plain_relative(path: &Path) -> Option<PathBuf> {
 }
 
 /// The bytes of a regular file of at most [`guard::MAX_SIZE`], one more if it is longer.
-fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
+pub fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     use std::os::unix::fs::OpenOptionsExt;
     // Without blocking, in case that it is a pipe.

@@ -17,6 +17,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use crate::config::document::read_limited;
 use crate::config::{Document, Kind, Problems};
 
 pub use container::{Container, Role, TcpPort, VariableType, Volume};
@@ -26,11 +27,12 @@ pub use network::{BridgedNetwork, IpNetwork};
 pub use processes::{ProcessEntry, ProcessKind, Processes};
 pub use sandbox::Sandbox;
 
-/// Reads one of the files from the host. An empty file is an empty mapping.
+/// Reads one of the files from the host, a regular one: what has no end, or no beginning, is not waited for. An empty
+/// file is an empty mapping.
 ///
 /// Errors: all problems of the file, each with its place.
 pub fn read<T: Level>(path: &Path) -> Result<T, Problems> {
-    match std::fs::read(path) {
+    match read_limited(path) {
         Ok(bytes) => parse(&path.display().to_string(), &bytes),
         // The loader words the error as it does for every file.
         Err(_) => Document::read(path).decode(&T::KIND),

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Flag, Manual, Offer, Tool};
+use crate::config::document::read_limited;
 use crate::lithos::config::{self, Master};
 
 /// Options.
@@ -92,7 +93,9 @@ pub fn absolute(path: &str) -> io::Result<PathBuf> {
 
 /// Reads the master file. Errors: a text with all problems.
 pub fn read_master(path: &Path) -> Result<(Master, String), String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let fail = |why: String| format!("{}: {why}", path.display());
+    let bytes = read_limited(path).map_err(|e| fail(e.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|e| fail(e.to_string()))?;
     Ok((parse_master(path, &text)?, text))
 }
 
