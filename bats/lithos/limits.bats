@@ -69,6 +69,8 @@ value() {
     eventually grep -q 'ERROR.*"app/web.0" .*killed by signal SIGKILL\[9\], for want of memory' "$L/log/master.log"
     running 1
     [ -n "$(knot_of app/job.0)" ]
+    counted() { [ "$(python3 "$VAGGA_BATS/fixtures/metrics.py" "$L/run/metrics" processes.app.web ooms)" = 1 ]; }
+    eventually counted
 }
 
 # bats test_tags=root

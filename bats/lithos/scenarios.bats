@@ -9,6 +9,8 @@ checked() { { echo 'executable: /bin/x'; cat; } > "$L/c.yaml"; run lithos_check 
 good() { checked; [ "$status" -eq 0 ] && [ -z "$output" ] || { echo "$output"; false; }; }
 bad() { checked; [ "$status" -eq 1 ] && contains "$output" "$1"; }
 
+metric() { python3 "$VAGGA_BATS/fixtures/metrics.py" "$L/run/metrics" "$@"; }
+
 # bats test_tags=root
 @test "the master file is missing: every tool ends with 1 and names it (A-2)" {
     : | processes
@@ -90,6 +92,10 @@ YAML
     another() { running 1 && [ "$(knot_of app/job.0)" != "$old" ]; }
     eventually another
     grep -q 'INFO.*"app/job.0" .*killed by signal SIGTERM\[15\]' "$L/log/master.log"
+    counted() { [ "$(metric processes.app.$1 deaths)$(metric processes.app.$1 failures)" = "$2" ]; }
+    eventually counted web 11
+    eventually counted fine 10
+    eventually counted job 10
 }
 
 # bats test_tags=root
@@ -205,23 +211,6 @@ YAML
 
 # bats test_tags=root
 @test "the table of scenarios names tests that exist, and every scenario" {
-    table=$VAGGA_BATS/lithos/SCENARIOS.md
-    missing=$(awk -F'|' '/^\| A-/ { gsub(/^ +| +$/, "", $2); gsub(/^ +| +$/, "", $3); print $2 "\t" $3 }' "$table" |
-        while IFS=$'\t' read -r id tests; do
-            [[ "$tests" == "not tested: "* ]] && continue
-            # `file: words` with `;` between several; the words are part of a test's name.
-            tr ';' '\n' <<< "$tests" | while IFS=: read -r file words; do
-                file=$(tr -d ' ' <<< "$file") words=$(sed 's/^ *//; s/ *$//' <<< "$words")
-                [ -n "$words" ] || { echo "$id: no words"; continue; }
-                case $file in
-                    *.bats) grep -F '@test "' "$VAGGA_BATS/lithos/$file" | grep -qF -- "$words" || echo "$id: $file has no test $words" ;;
-                    *.rs) [ -z "$VAGGA_SOURCE" ] || grep -qF "fn $words()" "$VAGGA_SOURCE/$file" || echo "$id: $file has no test $words" ;;
-                    *) echo "$id: $file?" ;;
-                esac
-            done
-        done)
-    echo "$missing"
-    [ -z "$missing" ]
-    [ "$(grep -c '^| A-' "$table")" -ge 120 ]
-    [ -z "$(grep -o '^| A-[0-9]*' "$table" | sort | uniq -d)" ]
+    run /usr/bin/python3 "$VAGGA_BATS/fixtures/scenarios.py" "$VAGGA_BATS/lithos" "$VAGGA_SOURCE"
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
 }
