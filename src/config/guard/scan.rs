@@ -196,6 +196,16 @@ impl<'a> Scanner<'a> {
             self.note(Sign::Other, start);
             return Ok(());
         }
+        let end = self.walk.at;
+        if !self.flow.is_empty() && self.walk.peek().is_some_and(is_flow) {
+            // Quire takes the character behind a dash, or two, unseen: `{-}`.
+            self.edit(Edit::Plain {
+                start,
+                end,
+                may_be_key: true,
+            });
+            return self.push_until(Sign::Scalar, start, end);
+        }
         self.plain(start)
     }
 

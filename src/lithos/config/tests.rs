@@ -92,6 +92,11 @@ fn scalars_are_texts_in_lists() {
     assert_eq!(c.arguments, ["60", "true"]);
     let c = with_program("arguments: [-c, $x, -, --]").unwrap();
     assert_eq!(c.arguments, ["-c", "$x", "-", "--"]);
+    // With something behind the bracket, where the parser decides.
+    for text in ["{-}x", "{--}x", "[-]x", "[--]x", "[-,]x", "{--, a}x"] {
+        assert!(with_program(&format!("metadata: {text}")).is_err(), "{text}");
+        assert!(with_program(text).is_err(), "{text}");
+    }
 }
 
 #[test]

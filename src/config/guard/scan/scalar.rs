@@ -24,7 +24,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Notes a difference of the text for quire; it belongs to the next token.
-    fn edit(&mut self, edit: Edit) {
+    pub(super) fn edit(&mut self, edit: Edit) {
         self.edited = Some(self.edits.len());
         self.edits.push(edit);
     }
