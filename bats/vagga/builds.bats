@@ -351,7 +351,7 @@ YAML
     [ "$status" -eq 0 ]
     cd .vagga/b
     [ "$(cat e/keep e/sub/drop one f/keep seen)" = $'keep\ndrop\nkeep\nkeep\ndrop' ]
-    [ ! -e f/sub ] && [ ! -e m/keep ]
+    [ ! -e f/sub ] && [ ! -e m ]
     [ "$(stat -c %Y e/keep)" = 1 ]
 }
 

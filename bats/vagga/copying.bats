@@ -167,23 +167,25 @@ YAML
     [ "$(find deep -name file -size 7c -printf '%d')" = 602 ]
 }
 
-@test "Build: a mount for the time of the build is read-only and leaves nothing in derived containers" {
+@test "Build: a mount for the time of the build is read-only and leaves nothing, not even the directory made for it" {
     write_project <<'YAML'
 containers:
   a: { setup: [ !EnsureDir /d , !Text { /d/f: found } ] }
   b:
     setup:
     - !Tar { url: ./busybox.tar }
+    - !EnsureDir /kept
+    - !Build { container: a, source: /d, temporary-mount: /kept }
     - !Build { container: a, source: /d, temporary-mount: /m }
     - !Copy { source: /m/f, path: /seen }
     - !Remove /m/f
     - !Sh "! touch /m/x && test -e /m/f"
-  c: { setup: [ !Container b , !Sh "test -z \"$(ls /m)\"" ] }
+  c: { setup: [ !Container b , !Sh "! test -e /m && test -d /kept" ] }
 YAML
     run vagga _build c
     echo "$output"
     [ "$status" -eq 0 ]
-    [ "$(cat .vagga/b/seen)" = found ] && [ -z "$(ls .vagga/b/m)" ]
+    [ "$(cat .vagga/b/seen)" = found ] && [ ! -e .vagga/b/m ] && [ -d .vagga/b/kept ] && [ -z "$(ls .vagga/b/kept)" ]
     [ "$(cat .vagga/a/d/f)" = found ]
 }
 

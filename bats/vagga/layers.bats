@@ -156,7 +156,7 @@ YAML
         sed -i "s/: v[0-9];/: $version;/" vagga.yaml
         build
         [ "$(cat .vagga/c/result)" = 'hello cached data 1 1' ]
-        [ -d .vagga/c/srv/later ] && [ ! -e .vagga/c/removed ] && [ -z "$(find .vagga/c/{scratch,var/cache/x,mnt} -mindepth 1)" ]
+        [ -d .vagga/c/srv/later ] && [ ! -e .vagga/c/removed ] && [ ! -e .vagga/c/mnt ] && [ -z "$(find .vagga/c/{scratch,var/cache/x} -mindepth 1)" ]
     done
     lacks "$(cat build.log)" '[8/9]'
 }

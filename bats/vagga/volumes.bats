@@ -87,12 +87,32 @@ YAML
     [ "${lines[0]}" = '750 7 8 /s' ] && [ "${lines[1]}" = '644 7 8 /s/f' ]
 }
 
-@test "a snapshot larger than its size is explained" {
+@test "a snapshot costs no copy: its size limits the changes" {
+    write_project <<'YAML'
+containers:
+  bb:
+    setup: [ !Tar { url: ./busybox.tar } , !Sh "mkdir -p /s/d /s/e; seq 100000 > /s/f; touch /s/d/old" ]
+    volumes: { /s: !Snapshot { size: 64ki } }
+YAML
+    vagga _build bb
+    # Whether the kernel has what that needs shows in the type of the file system.
+    run --separate-stderr vagga _run bb grep ' /s ' /proc/mounts
+    [[ "$output" == overlay* ]] || skip "no overlay upon a tmpfs here: $output $stderr"
+    run --separate-stderr vagga _run bb sh -c 'tail -n1 /s/f; rm -r /s/d; mkdir /s/d; ls -A /s/d; echo new > /s/e/g; cat /s/e/g'
+    [ "$status" -eq 0 ]
+    [ "$output" = $'100000\nnew' ]
+    [ -e .vagga/bb/s/d/old ] && [ ! -e .vagga/bb/s/e/g ]
+    run --separate-stderr vagga _run bb sh -c 'dd if=/dev/zero of=/s/big bs=1k count=200'
+    [ "$status" -ne 0 ]
+    contains "$stderr" 'No space left'
+}
+
+@test "a copied snapshot larger than its size is explained" {
     write_project <<'YAML'
 containers:
   bb:
     setup: [ !Tar { url: ./busybox.tar } , !Sh "mkdir /s; seq 100000 > /s/f" ]
-    volumes: { /s: !Snapshot { size: 64ki } }
+    volumes: { /s: !Snapshot { size: 64ki, owner-uid: 0 } }
 YAML
     run --separate-stderr vagga _run bb true
     [ "$status" -eq 124 ]
@@ -171,6 +191,12 @@ YAML
     [ "$output" = content ]
     run --separate-stderr vagga bin
     contains "$output" vagga
+    # The home directory may be written as in a shell, in the names of sites too.
+    run -0 env HOME="$PROJECT" VAGGA_SETTINGS='{"external-volumes": {"ext": "~/d"}}' vagga _run bb true
+    run -0 env HOME="$PROJECT" VAGGA_SETTINGS='{"site-settings": {"~": {"external-volumes": {"ext": "~/d"}}}}' vagga _run bb true
+    run env HOME="$PROJECT" VAGGA_SETTINGS='{"site-settings": {"~": {"external-volumes": {"ext": "~/nosuch"}}}}' vagga _run bb true
+    [ "$status" -ne 0 ]
+    contains "$output" "$PROJECT/nosuch"
     export VAGGA_SETTINGS="{\"external-volumes\": {\"ext\": \"$PROJECT/nosuch\"}}"
     run --separate-stderr vagga bin
     [ "$status" -ne 0 ]

@@ -424,6 +424,9 @@ fn path_fault(text: &str, rule: PathRule) -> Option<String> {
     let absolute = text.starts_with('/');
     match rule {
         PathRule::Absolute if !absolute => Some(format!("Path must be absolute: {text:?}")),
+        PathRule::Home if !absolute && text != "~" && !text.starts_with("~/") => {
+            Some(format!("Path must be absolute: {text:?}"))
+        }
         PathRule::Relative if absolute => Some(format!("Path must not be absolute: {text:?}")),
         PathRule::Relative if text.split('/').any(|part| part == "..") => {
             Some(format!("The /../ is not allowed in path {text:?}"))

@@ -246,6 +246,7 @@ fn path_pattern(rule: PathRule) -> Option<&'static str> {
     match rule {
         PathRule::Any => None,
         PathRule::Absolute => Some("^/"),
+        PathRule::Home => Some("^(/|~(/|$))"),
         PathRule::Relative => Some("^(?!/)(?!(.*/)?\\.\\.(/|$))"),
     }
 }

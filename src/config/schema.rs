@@ -10,6 +10,8 @@ pub enum PathRule {
     Any,
     /// Must start with `/`.
     Absolute,
+    /// Must start with `/`, or be `~` or begin with `~/`, which whoever reads the file replaces.
+    Home,
     /// Must not start with `/` nor contain `..`.
     Relative,
 }

@@ -10,7 +10,6 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{umask, Mode};
 
 use super::plan::{Base, Op, Owner, Plan, Source};
-use crate::sys::fs::{copy_tree, CopyOptions};
 use crate::sys::mount::{self, Flags};
 use crate::sys::path::Root;
 pub use prepare::Prepared;
@@ -299,7 +298,7 @@ impl Builder {
             }
             Op::Snapshot {
                 target, size, owner, ..
-            } => self.snapshot(target, input, *size, *owner),
+            } => snapshot::mount(&self.root, target, input, *size, *owner),
             Op::Overlay { target, .. } => overlay(input, root, target),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
@@ -341,32 +340,6 @@ impl Builder {
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => mount::devpts(&self.root, target, None),
             result => result,
         }
-    }
-
-    fn snapshot(&self, target: &Path, input: &Input, size: u64, owner: Owner) -> io::Result<()> {
-        let source = match input {
-            Input::Path(fd) => Root::from_fd(fd.try_clone()?, "/".into()).sub(target)?,
-            _ => self.root.sub(target)?,
-        };
-        let stat = source.stat("/")?;
-        let uid = owner.uid.unwrap_or(stat.uid);
-        let gid = owner.gid.unwrap_or(stat.gid);
-        mount::tmpfs(
-            &self.root,
-            target,
-            Some(size),
-            stat.mode & 0o7777,
-            Some(uid),
-            Some(gid),
-        )?;
-        let copy = self.root.sub(target)?;
-        let options = CopyOptions {
-            uid: owner.uid,
-            gid: owner.gid,
-            tolerate_owner: true,
-            ..CopyOptions::default()
-        };
-        copy_tree(&source, Path::new("/"), &copy, Path::new("/"), &options).map(drop)
     }
 
     fn dir(&mut self, path: &Path, mode: u32, owner: Owner) -> io::Result<()> {
@@ -443,5 +416,6 @@ pub fn host_has(path: &Path) -> bool {
 }
 
 mod prepare;
+mod snapshot;
 #[cfg(test)]
 mod tests;

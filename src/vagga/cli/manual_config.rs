@@ -106,7 +106,7 @@ fn inner(kind: &'static Kind) -> Option<&'static Kind> {
         _ => false,
     };
     match kind {
-        Kind::Map(KeyRule::Path(PathRule::Absolute), _) => None,
+        Kind::Map(KeyRule::Path(PathRule::Absolute | PathRule::Home), _) => None,
         Kind::Nullable(kind) | Kind::List(kind) | Kind::FilledList(kind) | Kind::Map(_, kind) => inner(kind),
         Kind::Structure(_) if matches!(&container::CONTAINER, Kind::Structure(c) if same_structure(c, kind)) => {
             None
@@ -133,6 +133,7 @@ fn summary(kind: &Kind) -> String {
         Kind::Anything => "anything".into(),
         Kind::Duration { .. } => "duration".into(),
         Kind::Path(PathRule::Absolute) => "absolute path".into(),
+        Kind::Path(PathRule::Home) => "absolute path, or one that begins with ~/".into(),
         Kind::Path(PathRule::Relative) => "relative path".into(),
         Kind::Path(PathRule::Any) => "path".into(),
         Kind::PathDefault(path) => format!("path, by default {path}"),

@@ -40,11 +40,16 @@ pub fn read(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Setting
             .map(|home| home.join(name))
             .filter(|path| path.exists())
         {
-            merge_user(&mut merged, Document::read(&path), root)?;
+            merge_user(&mut merged, Document::read(&path), root, home.as_deref())?;
         }
     }
     if let Some(text) = env(VARIABLE).filter(|text| !text.is_empty()) {
-        merge_user(&mut merged, Document::parse("<env:VAGGA_SETTINGS>", &text), root)?;
+        merge_user(
+            &mut merged,
+            Document::parse("<env:VAGGA_SETTINGS>", &text),
+            root,
+            home.as_deref(),
+        )?;
     }
     for name in PROJECT_FILES {
         let path = root.join(name);
@@ -78,7 +83,12 @@ fn explain_refusal(mut problems: Problems) -> Problems {
     problems
 }
 
-fn merge_user(merged: &mut Merged, document: Document, root: &Path) -> Result<(), Failure> {
+fn merge_user(
+    merged: &mut Merged,
+    document: Document,
+    root: &Path,
+    home: Option<&Path>,
+) -> Result<(), Failure> {
     let value = document
         .check(&USER_SETTINGS)
         .map_err(|problems| failure(&problems))?;
@@ -88,7 +98,10 @@ fn merge_user(merged: &mut Merged, document: Document, root: &Path) -> Result<()
         .partition(|(key, _)| key.as_str() == Some("site_settings"));
     merge(merged, Value::Map(general));
     for (_, sites) in sites {
-        let here = |key: &Value| key.as_str().is_some_and(|dir| Path::new(dir) == root);
+        let here = |key: &Value| {
+            let dir = key.as_str().and_then(|dir| expand_home(dir, home).ok());
+            dir.is_some_and(|dir| Path::new(&dir) == root)
+        };
         let site = sites.into_entries().into_iter().find(|(key, _)| here(key));
         if let Some((_, site)) = site {
             merge(merged, site);
@@ -123,6 +136,13 @@ fn decode(mut merged: Merged, home: Option<&Path>) -> Result<Settings, Failure> 
         let text = merged.get(key).and_then(Value::as_str);
         if let Some(path) = text.map(|text| expand_home(text, home)) {
             merged.insert(key.into(), Value::Text(path?));
+        }
+    }
+    if let Some(Value::Map(volumes)) = merged.get_mut("external_volumes") {
+        for (_, path) in volumes {
+            if let Some(text) = path.as_str() {
+                *path = Value::Text(expand_home(text, home)?);
+            }
         }
     }
     if shared == Some(Value::Bool(false)) {

@@ -58,7 +58,10 @@ fn mount_from(b: &mut Builder, s: &Build, target: &Path) -> Result<(), StepError
                 return Err(StepError::new(format!("{target:?} exists but not a directory")));
             }
         }
-        done => done.at("create directory", target)?,
+        done => {
+            done.at("create directory", target)?;
+            b.made.push(target.to_path_buf());
+        }
     }
     b.mount_again(Mounted {
         at: target.to_path_buf(),

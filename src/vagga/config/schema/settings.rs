@@ -106,7 +106,7 @@ pub const OUTSIDE: &[Key] = &[
     ),
     optional(
         "external_volumes",
-        Kind::Map(KeyRule::Path(PathRule::Relative), &Kind::Path(PathRule::Absolute)),
+        Kind::Map(KeyRule::Path(PathRule::Relative), &Kind::Path(PathRule::Home)),
         "Name below /volumes to directory of the host.",
     ),
     optional(
@@ -141,7 +141,7 @@ pub const OUTSIDE: &[Key] = &[
 
 const SITES: &[Key] = &[optional(
     "site_settings",
-    Kind::Map(KeyRule::Path(PathRule::Absolute), &SITE_SETTINGS),
+    Kind::Map(KeyRule::Path(PathRule::Home), &SITE_SETTINGS),
     "Settings by absolute directory of the project.",
 )];
 
