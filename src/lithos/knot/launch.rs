@@ -27,7 +27,7 @@ use crate::sys::namespace::{write_maps, MapMethod};
 use crate::sys::passing::Passage;
 use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Child, Fork, Namespaces, WaitOptions};
-use crate::sys::sibling::fork_sibling;
+use crate::sys::sibling::{fork_sibling, fork_sibling_into};
 
 /// Entry point of the executable; returns the exit code.
 pub fn main() -> i32 {
@@ -181,7 +181,10 @@ impl Launch {
             Err(e) => return (self.fail(channel.as_ref(), e.to_string()), true),
         };
         let cloned = process::pipe().and_then(|(read, write)| {
-            let side = fork(self.namespaces(), channel.is_some())?;
+            let side = match channel.is_some() {
+                true => fork_for_tree(self.namespaces(), made.scope.as_ref())?,
+                false => fork(self.namespaces())?,
+            };
             Ok((side, read, write))
         });
         let (side, read, write) = match cloned {
@@ -278,7 +281,7 @@ impl Launch {
                 .say(Level::Warn, &format!("{}: {unset}", self.design.name));
         }
         if has_tree {
-            scope.join().map_err(fail)?;
+            scope.join_v1().map_err(fail)?;
         }
         Ok(Some(scope))
     }
@@ -399,15 +402,28 @@ enum Side {
 /// Blocked from the first instant of the container: a request to stop is heard once its first process listens.
 const REQUESTS: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
 
-/// As a child of the tree, our parent, or of this process.
-fn fork(namespaces: Namespaces, has_tree: bool) -> io::Result<Side> {
-    if !has_tree {
-        return Ok(match process::fork_first(namespaces, &REQUESTS)? {
-            Fork::Child => Side::Inside,
-            Fork::Parent(child) => Side::Outside(child),
-        });
-    }
-    Ok(match fork_sibling(namespaces, &REQUESTS)? {
+/// As a child of this process, which waits for it.
+fn fork(namespaces: Namespaces) -> io::Result<Side> {
+    Ok(match process::fork_first(namespaces, &REQUESTS)? {
+        Fork::Child => Side::Inside,
+        Fork::Parent(child) => Side::Outside(child),
+    })
+}
+
+/// As a child of the tree, our parent, and in the control group from the first instruction: to move a process there makes
+/// every fork of the machine wait. Only where clone3(2) cannot do that this process, which is about to end, leads the way.
+fn fork_for_tree(namespaces: Namespaces, scope: Option<&Scope>) -> io::Result<Side> {
+    let forked = match scope.and_then(Scope::join_fd) {
+        None => fork_sibling(namespaces, &REQUESTS),
+        Some(group) => fork_sibling_into(namespaces, &REQUESTS, group).or_else(|e| {
+            let refused = matches!(e.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL | libc::E2BIG));
+            match scope.filter(|_| refused) {
+                Some(scope) => scope.join().and_then(|()| fork_sibling(namespaces, &REQUESTS)),
+                None => Err(e),
+            }
+        }),
+    };
+    Ok(match forked? {
         None => Side::Inside,
         Some(pid) => Side::Outside(Child {
             pid,
