@@ -125,6 +125,24 @@ kill_tree() { kill -9 "$TREE"; wait "$TREE" || true; }
 }
 
 # bats test_tags=root
+@test "after a fault nothing is read before somebody asks: what was good last goes on" {
+    start_tree
+    eventually running 2
+    sleeper extra
+    printf '%s\n' 'web: {image: img.v1, config: /config/web.yaml}' 'extra: {image: img.v1, config: /config/extra.yaml}' | processes
+    kill -SEGV "$TREE"
+    eventually grep -q 'the supervisor had a fault' "$L/log/master.log"
+    # Still supervised.
+    victim=$(knot_of app/web.0)
+    kill -9 "$victim"
+    another() { [ -n "$(knot_of app/web.0)" ] && [ "$(knot_of app/web.0)" != "$victim" ]; }
+    eventually another
+    [ ! -e "$L/run/knots/app/extra.0.json" ]
+    reload
+    eventually test -e "$L/run/knots/app/extra.0.json"
+}
+
+# bats test_tags=root
 @test "sockets are taken back from the containers after kill -9" {
     echo 'allow-tcp-ports: [17102]' | sandbox
     sleeper web 'tcp-ports: {17102: {fd: 5}}' 'restart-timeout: 0'

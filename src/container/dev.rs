@@ -46,6 +46,7 @@ pub fn minimal() -> Vec<Op> {
     ops.push(device("net/tun", true));
     ops.push(Op::Devpts {
         target: dev.join("pts"),
+        tty: true,
     });
     ops
 }

@@ -291,7 +291,7 @@ impl Builder {
                 owner,
             } => mount::tmpfs(root, target, *size, *mode, owner.uid, owner.gid),
             Op::Proc { target, guard } => self.proc(target, *guard),
-            Op::Devpts { target } => self.devpts(target),
+            Op::Devpts { target, tty } => self.devpts(target, *tty),
             Op::Empty { target } => {
                 let flags = Flags::READ_ONLY | Flags::NOSUID | Flags::NODEV | Flags::NOEXEC;
                 mount::filesystem("tmpfs", root, target, flags, "mode=000,size=4096".as_ref())
@@ -335,9 +335,11 @@ impl Builder {
     }
 
     /// Terminals belong to the group `tty` (5 everywhere) where that group exists.
-    fn devpts(&self, target: &Path) -> io::Result<()> {
-        match mount::devpts(&self.root, target, Some(5)) {
-            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => mount::devpts(&self.root, target, None),
+    fn devpts(&self, target: &Path, tty: bool) -> io::Result<()> {
+        match mount::devpts(&self.root, target, tty.then_some(5)) {
+            Err(e) if tty && e.raw_os_error() == Some(libc::EINVAL) => {
+                mount::devpts(&self.root, target, None)
+            }
             result => result,
         }
     }

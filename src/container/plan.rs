@@ -122,6 +122,8 @@ pub enum Op {
     Devpts {
         /// Where.
         target: PathBuf,
+        /// Terminals belong to the group `tty`, if it exists inside.
+        tty: bool,
     },
     /// A new directory; an existing one gets the mode.
     Dir {
@@ -194,7 +196,7 @@ impl Op {
             | Op::Mask { target }
             | Op::Tmpfs { target, .. }
             | Op::Proc { target, .. }
-            | Op::Devpts { target }
+            | Op::Devpts { target, .. }
             | Op::Empty { target }
             | Op::Snapshot { target, .. }
             | Op::Overlay { target, .. } => target,

@@ -53,6 +53,9 @@ const MASKED: [&str; 14] = [
     "/sys/firmware",
 ];
 
+/// The group of terminals, everywhere.
+const TTY: u32 = 5;
+
 /// What was looked up on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -94,7 +97,7 @@ pub fn compose(s: &Sources<'_>) -> Result<Design, String> {
     let ids = ids(s.sandbox, s.container)?;
     let bridged = s.sandbox.bridged_network.is_some();
     let files = hosts::files(s.sandbox, s.container, s.facts)?;
-    let mut ops = kernel_mounts(s.master, bridged);
+    let mut ops = kernel_mounts(s.master, &ids, bridged);
     let mut directories = Vec::new();
     let mut points: Vec<_> = s.container.volumes.iter().collect();
     // Parents come before what lies below them.
@@ -146,7 +149,7 @@ fn kernel_map(map: &[Map]) -> IdMap {
     IdMap(map.iter().map(line).collect())
 }
 
-fn kernel_mounts(master: &Master, own_network: bool) -> Vec<Op> {
+fn kernel_mounts(master: &Master, ids: &Ids, own_network: bool) -> Vec<Op> {
     let mut ops = vec![
         Op::Volume {
             source: Source::Host(master.devfs_dir.clone()),
@@ -155,6 +158,7 @@ fn kernel_mounts(master: &Master, own_network: bool) -> Vec<Op> {
         },
         Op::Devpts {
             target: "/dev/pts".into(),
+            tty: ids.outside_gid(TTY).is_some(),
         },
         Op::Sysfs {
             target: "/sys".into(),

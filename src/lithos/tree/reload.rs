@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use super::handover::{pass, Life, State, STATE_FD};
 use super::settings;
+use super::start::AFTER_FAULT;
 use super::supervisor::Supervisor;
 use crate::sys::{crash, handover, process};
 
@@ -43,8 +44,9 @@ impl Supervisor {
             Ok(file) => file,
             Err(e) => return e.to_string(),
         };
-        let mut env: Vec<(OsString, OsString)> =
-            std::env::vars_os().filter(|(name, _)| name != STATE_FD).collect();
+        let mut env: Vec<(OsString, OsString)> = std::env::vars_os()
+            .filter(|(name, _)| name != STATE_FD && name != AFTER_FAULT)
+            .collect();
         env.push((STATE_FD.into(), file.as_raw_fd().to_string().into()));
         let argv: Vec<OsString> = std::env::args_os().collect();
         let _ = crash::hold(true);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::handover::{self, Life, State};
 use super::journal::Journal;
 use super::leftovers::Leftovers;
-use super::machine::{Found, Machine};
+use super::machine::{Found, Machine, Reading};
 use super::pid_file::PidFile;
 use super::publish::{Publisher, CANTAL_PATH};
 use super::records::Records;
@@ -35,6 +35,9 @@ const SIGNALS: [i32; 8] = [
     libc::SIGUSR2,
     libc::SIGPWR,
 ];
+
+/// Variable that says that the former program ended by a fault.
+pub const AFTER_FAULT: &str = "LITHOS_AFTER_FAULT";
 
 /// Why it cannot start, and the exit code.
 pub type Fatal = (i32, String);
@@ -136,8 +139,9 @@ pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
 
 fn recover_from_faults(program: &Path) -> std::io::Result<()> {
     let argv: Vec<_> = std::env::args_os().collect();
-    let kept = std::env::vars_os().filter(|(name, _)| name != handover::STATE_FD);
+    let kept = std::env::vars_os().filter(|(name, _)| name != handover::STATE_FD && name != AFTER_FAULT);
     let env: Vec<_> = kept
+        .chain([(AFTER_FAULT.into(), "1".into())])
         .map(|(mut name, value)| {
             name.push("=");
             name.push(value);
@@ -233,6 +237,7 @@ fn raise_descriptor_limit() {
 impl Supervisor {
     /// Takes over what runs, reads the configuration, starts what is missing.
     fn take_over(&mut self, state: Option<State>) {
+        let reloaded = state.is_some();
         match state {
             Some(state) => self.inherit(state),
             None => {
@@ -249,8 +254,22 @@ impl Supervisor {
         for remark in self.leftovers.sweep(&alive) {
             self.journal.warn(&remark);
         }
-        self.configure();
+        match std::env::var_os(AFTER_FAULT).is_some() && !reloaded {
+            true => self.go_on_after_fault(),
+            false => self.configure(),
+        }
         self.publish();
+    }
+
+    /// What was good last stays in force until somebody asks for a reload: it may have been the reading of a file that ended
+    /// the former program.
+    fn go_on_after_fault(&mut self) {
+        let why = "the supervisor had a fault: what was configured before goes on, files are read again with the next reload";
+        self.journal.error(why);
+        let actions = self
+            .machine
+            .configure(&Reading::Broken(why.into()), monotonic::millis());
+        self.act(actions);
     }
 
     /// After a reload: everything is in the state.
