@@ -157,3 +157,24 @@ setup() {
     grep -q img.v2 "$L/run/knots/app/web.0.json"
     grep -q img.v2 "$L/run/knots/app/web.1.json"
 }
+
+# bats test_tags=root
+@test "lithos_switch says whether the tree took the file" {
+    start_tree
+    eventually running 2
+    echo 'web: {image: img.v1, config: /config/web.yaml}' > "$L/new.yaml"
+    lithos_switch --master "$L/master.yaml" app "$L/new.yaml"
+    # The tree had read the file when the switch came back.
+    grep -q '"begun"' "$L/run/taken.json"
+    eventually running 1
+    # A check that lets everything through.
+    mkdir "$L/lax"
+    cp "$(command -v lithos_switch)" "$L/lax/"
+    printf '#!/bin/sh\nexit 0\n' > "$L/lax/lithos_check"
+    chmod 755 "$L/lax/lithos_check"
+    echo 'web: {image: nosuch, config: /config/web.yaml}' > "$L/new.yaml"
+    run "$L/lax/lithos_switch" --master "$L/master.yaml" app "$L/new.yaml"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"the tree refused it"*nosuch* ]]
+    running 1
+}

@@ -61,7 +61,8 @@ unchanged() { grep -q '^old:' processes/app.yaml && [ "$(ls -A processes)" = app
     env --default-signal=QUIT ./lithos_tree 60 3>&- & local tree=$!
     echo "$tree" > run/master.pid
     switch -v app new.yaml
-    [ "$status" -eq 0 ] && [[ "$stderr" == *"process $tree reloads"* ]]
+    # It ends by the signal, so it has not confirmed.
+    [ "$status" -eq 3 ] && [[ "$stderr" == *"process $tree reloads"*"the tree ended"* ]]
     local ended=0
     wait "$tree" || ended=$?
     [ "$ended" -eq 131 ]

@@ -21,4 +21,5 @@ pub mod running;
 pub mod sandboxes;
 pub mod secrets;
 pub mod switch;
+pub mod taken;
 pub mod tree;

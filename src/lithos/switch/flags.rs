@@ -37,16 +37,17 @@ pub const TOOL: Tool<Key> = Tool {
         section: 8,
         description: &[
             "Checks the new processes file with lithos_check, replaces the old one atomically, and has the tree reload. \
-             When anything is wrong with the new file nothing changes.",
+             When anything is wrong with the new file nothing changes. Waits until the tree has read the new file.",
         ],
         lists: &[
             ("FILES", &[(DEFAULT_PATH, "The master file.")]),
             (
                 "EXIT STATUS",
                 &[
-                    ("0", "Switched, even when no tree runs that could reload."),
+                    ("0", "Switched, and taken by the tree; or no tree runs that could reload."),
                     ("1", "The check or the replacing failed; nothing has changed."),
                     ("2", "Wrong usage."),
+                    ("3", "Replaced, but the tree refused the file or did not confirm the reload in 10 seconds."),
                 ],
             ),
         ],

@@ -3,30 +3,40 @@
 mod flags;
 
 use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use self::flags::{Key, TOOL};
 use super::config::master::DEFAULT_PATH;
 use super::config::{self, Master, Sandbox};
 use super::program;
+use super::taken::{self, Taken};
 use crate::cli::output::complain;
 use crate::cli::Parsed;
 use crate::sys::fs::{lock_waiting, replace};
+use crate::sys::monotonic;
+use crate::sys::poll::wait;
 use crate::sys::process::{pidfd_open, pidfd_send_signal};
 
 /// Name of the tree's process as the kernel keeps it.
 const TREE: &str = "lithos_tree";
 /// Largest processes file, bytes; the loader refuses more.
 const LARGEST: u64 = 1 << 20;
+/// How long the tree may take to read its configuration.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Exit code: the file is in place, the tree does not go by it.
+const NOT_TAKEN: i32 = 3;
 
 /// Entry point of the executable; returns the exit code.
 pub fn main() -> i32 {
-    TOOL.run(|parsed| run(&parsed).map(|()| 0))
+    TOOL.run(|parsed| run(&parsed))
 }
 
-fn run(parsed: &Parsed<Key>) -> Result<(), String> {
+fn run(parsed: &Parsed<Key>) -> Result<i32, String> {
     let [name, new] = parsed.positionals.as_slice() else {
         return Err("a sandbox and a file are needed".into());
     };
@@ -41,8 +51,15 @@ fn run(parsed: &Parsed<Key>) -> Result<(), String> {
     if parsed.has(Key::Verbose) {
         complain(&format!("lithos_switch: {} is replaced\n", target.display()));
     }
-    reload(&master, parsed.has(Key::Verbose));
-    Ok(())
+    let verbose = parsed.has(Key::Verbose);
+    // Readings that began in the millisecond of the replacement may be older than it.
+    let replaced = monotonic::millis();
+    let before = taken::read(&master.runtime_dir);
+    thread::sleep(Duration::from_millis(2));
+    Ok(match reload(&master, verbose) {
+        Some(tree) => confirmation(name, &master, &tree, replaced, before),
+        None => 0,
+    })
 }
 
 /// Two switches of one sandbox come one after the other; nothing but the target remains.
@@ -55,8 +72,8 @@ fn replace_checked(
 ) -> Result<(), String> {
     let fail = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
     let temporary = target.with_file_name(format!(".tmp.{sandbox}"));
-    let wait = || complain("lithos_switch: waiting for another lithos_switch\n");
-    let _lock = lock_waiting(&temporary, wait).map_err(|e| fail(&temporary, e))?;
+    let queued = || complain("lithos_switch: waiting for another lithos_switch\n");
+    let _lock = lock_waiting(&temporary, queued).map_err(|e| fail(&temporary, e))?;
     let candidate = target.with_file_name(format!(".tmp.{sandbox}.yaml"));
     let done = replace(&candidate, bytes, mode)
         .map_err(|e| fail(&candidate, e))
@@ -105,11 +122,41 @@ fn check(master: &Path, sandbox: &str, file: &Path) -> Result<(), String> {
     }
 }
 
-/// Tells the tree, if there is one.
-fn reload(master: &Master, verbose: bool) {
+/// Waits until the tree has read the configuration; returns the exit code.
+fn confirmation(name: &str, master: &Master, tree: &OwnedFd, since: u64, before: Option<Taken>) -> i32 {
+    let end = Instant::now() + PATIENCE;
+    let say = |why: &str| {
+        complain(&format!("lithos_switch: the file is in place, but {why}\n"));
+        NOT_TAKEN
+    };
+    while Instant::now() < end {
+        let taken =
+            taken::read(&master.runtime_dir).filter(|t| t.begun > since && Some(t) != before.as_ref());
+        if let Some(taken) = taken {
+            let problems = taken.of(name);
+            return match problems.is_empty() {
+                true => 0,
+                false => say(&format!("the tree refused it: {}", problems.join("; "))),
+            };
+        }
+        // A pidfd becomes readable when its process ends (pidfd_open(2)).
+        match wait(&[tree.as_fd()], Some(Instant::now() + Duration::from_millis(5))) {
+            Ok(ended) if ended.contains(&true) => return say("the tree ended before it read it"),
+            Ok(_) => {}
+            Err(e) => return say(&format!("the tree cannot be waited for: {e}")),
+        }
+    }
+    say(&format!(
+        "the tree has not confirmed it in {PATIENCE:?} (see its log)"
+    ))
+}
+
+/// Tells the tree, if there is one, and returns it.
+fn reload(master: &Master, verbose: bool) -> Option<OwnedFd> {
     let warn = |why: &str| {
         let text = "the file is in place and will be used when the tree starts";
         complain(&format!("lithos_switch: warning: {why}; {text}\n"));
+        None
     };
     let file = master.runtime_dir.join("master.pid");
     let pid = fs::read_to_string(&file)
@@ -126,9 +173,11 @@ fn reload(master: &Master, verbose: bool) {
     if name.trim_end() != TREE {
         return warn(&format!("no tree runs (process {pid} is {:?})", name.trim_end()));
     }
-    match pidfd_send_signal(std::os::fd::AsFd::as_fd(&process), libc::SIGQUIT) {
-        Ok(()) if verbose => complain(&format!("lithos_switch: process {pid} reloads\n")),
-        Ok(()) => {}
-        Err(e) => warn(&format!("can't signal process {pid}: {e}")),
+    if let Err(e) = pidfd_send_signal(process.as_fd(), libc::SIGQUIT) {
+        return warn(&format!("can't signal process {pid}: {e}"));
     }
+    if verbose {
+        complain(&format!("lithos_switch: process {pid} reloads\n"));
+    }
+    Some(process)
 }

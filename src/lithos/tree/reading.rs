@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::machine::{Backoff, Entries, Entry, Instance, Port, Reading, Readings};
 use crate::lithos::config::{self, Container, Master, ProcessEntry, ProcessKind, Processes, Sandbox};
 use crate::lithos::instance::{self, Effective, InstanceName, Listener};
+use crate::lithos::taken::Taken;
 use crate::lithos::{image, policy, sandboxes};
 
 /// Most instances of an entry that are believed.
@@ -51,6 +52,33 @@ pub fn read(master: &Master, master_path: &Path) -> Configuration {
         problems: reader.problems,
         processes: reader.processes,
         sandboxes: count,
+    }
+}
+
+/// What was refused of it, for those who wait for the reload.
+pub fn taken(readings: &Readings, begun: u64) -> Taken {
+    let mut problems: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut say = |sandbox: &str, text: &String| {
+        problems.entry(sandbox.into()).or_default().push(text.clone());
+    };
+    match readings {
+        Reading::Broken(text) => say("", text),
+        Reading::Good(sandboxes) => {
+            for (name, sandbox) in sandboxes {
+                refused(sandbox).for_each(|text| say(name, text));
+            }
+        }
+    }
+    Taken { begun, problems }
+}
+
+fn refused(sandbox: &Reading<Entries>) -> Box<dyn Iterator<Item = &String> + '_> {
+    match sandbox {
+        Reading::Broken(text) => Box::new(std::iter::once(text)),
+        Reading::Good(entries) => Box::new(entries.values().filter_map(|entry| match entry {
+            Reading::Broken(text) => Some(text),
+            Reading::Good(_) => None,
+        })),
     }
 }
 

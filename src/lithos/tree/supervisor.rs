@@ -441,6 +441,7 @@ impl Supervisor {
 
     /// Reads the configuration and brings what runs in line with it.
     pub fn configure(&mut self) {
+        let begun = monotonic::millis();
         let read = reading::read(&self.master, &self.master_path);
         for problem in &read.problems {
             self.journal.error(&format!("configuration: {problem}"));
@@ -457,6 +458,11 @@ impl Supervisor {
         let actions = self.machine.configure(&read.readings, monotonic::millis());
         if let Err(e) = super::last_good::write(&self.master.runtime_dir, &self.machine) {
             self.journal.error(&format!("last good configuration: {e}"));
+        }
+        let taken = reading::taken(&read.readings, begun);
+        if let Err(e) = super::super::taken::write(&self.master.runtime_dir, &taken) {
+            self.journal
+                .warn(&format!("lithos_switch will not learn of this reload: {e}"));
         }
         self.act(actions);
     }
