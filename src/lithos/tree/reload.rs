@@ -9,7 +9,8 @@ use super::handover::{pass, Life, State, STATE_FD};
 use super::settings;
 use super::start::AFTER_FAULT;
 use super::supervisor::Supervisor;
-use crate::sys::{crash, handover, process};
+use crate::lithos::taken::Taken;
+use crate::sys::{crash, handover, monotonic, process};
 
 impl Supervisor {
     /// Reload and upgrade. Returns only if the program could not be replaced.
@@ -17,8 +18,12 @@ impl Supervisor {
         match settings::read_master(&self.master_path) {
             Ok((_, text)) => self.master_text = text,
             Err(e) => {
-                self.journal
-                    .error(&format!("no reload, everything stays as it is: {e}"));
+                let why = format!("no reload, everything stays as it is: {e}");
+                self.journal.error(&why);
+                self.tell_taken(&Taken {
+                    begun: monotonic::millis(),
+                    problems: BTreeMap::from([(String::new(), vec![why])]),
+                });
                 return;
             }
         }

@@ -25,7 +25,7 @@ pub enum Key {
 /// The command line.
 pub const TOOL: Tool<Key> = Tool {
     flags: &[
-        Flag::new(Key::Config, &["-C", "--config"], "Master file").takes("FILE"),
+        Flag::new(Key::Config, &["-C", "--config"], "Master file (default: /etc/lithos/master.yaml)").takes("FILE"),
         Flag::new(Key::LogStderr, &["--log-stderr"], "Log to standard error as well"),
         Flag::new(Key::LogLevel, &["--log-level"], "Level of the log instead of the configured one").takes("LEVEL"),
         Flag::new(
@@ -94,7 +94,10 @@ pub fn absolute(path: &str) -> io::Result<PathBuf> {
 /// Reads the master file. Errors: a text with all problems.
 pub fn read_master(path: &Path) -> Result<(Master, String), String> {
     let fail = |why: String| format!("{}: {why}", path.display());
-    let bytes = read_limited(path).map_err(|e| fail(e.to_string()))?;
+    let bytes = read_limited(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => fail(format!("{e}; an empty file there means the defaults")),
+        _ => fail(e.to_string()),
+    })?;
     let text = String::from_utf8(bytes).map_err(|e| fail(e.to_string()))?;
     Ok((parse_master(path, &text)?, text))
 }

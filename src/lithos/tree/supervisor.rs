@@ -17,6 +17,7 @@ use super::spawn::Launcher;
 use super::{inspect, reading};
 use crate::lithos::config::Master;
 use crate::lithos::knot::message::{self, Message, Outcome};
+use crate::lithos::taken::{self, Taken};
 use crate::lithos::{history, init};
 use crate::sys::calendar::Date;
 use crate::sys::cgroup::scope_name;
@@ -459,12 +460,16 @@ impl Supervisor {
         if let Err(e) = super::last_good::write(&self.master.runtime_dir, &self.machine) {
             self.journal.error(&format!("last good configuration: {e}"));
         }
-        let taken = reading::taken(&read.readings, begun);
-        if let Err(e) = super::super::taken::write(&self.master.runtime_dir, &taken) {
+        self.tell_taken(&reading::taken(&read.readings, begun));
+        self.act(actions);
+    }
+
+    /// Answers those who wait for a reload.
+    pub fn tell_taken(&mut self, answer: &Taken) {
+        if let Err(e) = taken::write(&self.master.runtime_dir, answer) {
             self.journal
                 .warn(&format!("lithos_switch will not learn of this reload: {e}"));
         }
-        self.act(actions);
     }
 
     /// Everything open that another program would have to know.
