@@ -11,6 +11,7 @@ pub mod image;
 pub mod init;
 pub mod instance;
 pub mod knot;
+pub mod log;
 pub mod mkdev;
 pub mod multicall;
 pub mod network;

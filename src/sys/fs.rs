@@ -148,6 +148,21 @@ impl From<libc::stat> for Stat {
     }
 }
 
+/// Removes a range from a file and moves what follows to the front (fallocate(2), `FALLOC_FL_COLLAPSE_RANGE`). Who appends to
+/// the file at the same time loses nothing.
+///
+/// Errors: `Unsupported` on most file systems (ext4 and xfs can do it); `InvalidInput` for what is not whole blocks or reaches the end.
+pub fn collapse(file: std::os::fd::BorrowedFd<'_>, offset: u64, length: u64) -> io::Result<()> {
+    let number = |n: u64| libc::off_t::try_from(n).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput));
+    let how = nix::fcntl::FallocateFlags::FALLOC_FL_COLLAPSE_RANGE;
+    Ok(nix::fcntl::fallocate(
+        file,
+        how,
+        number(offset)?,
+        number(length)?,
+    )?)
+}
+
 /// Bytes that an ordinary user can still write to the file system of `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     let s = nix::sys::statfs::statfs(path)?;

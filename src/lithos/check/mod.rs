@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use self::flags::{Key, TOOL};
 use super::config::master::DEFAULT_PATH;
-use super::config::sandbox::OutputFormat;
 use super::config::{self, Container, Master, ProcessEntry, ProcessKind, Processes, Sandbox};
 use super::instance::{Instance, InstanceName};
 use super::{image, policy, program, sandboxes};
@@ -208,9 +207,6 @@ fn check_sandbox(name: &str, sandbox: &Sandbox, processes: &Path, report: &mut R
             report.error(format!("sandbox {name}: bridged-network: {e}"));
         }
     }
-    for key in without_effect(sandbox) {
-        report.warning(&format!("sandbox {name}: {key} has no effect in this version"));
-    }
     let processes: Processes = match config::read(processes) {
         Ok(processes) => processes,
         Err(problems) => return report.error(format!("sandbox {name}: {problems}")),
@@ -223,16 +219,6 @@ fn check_sandbox(name: &str, sandbox: &Sandbox, processes: &Path, report: &mut R
     for (process, entry) in &processes {
         checker.entry(process, entry, report);
     }
-}
-
-/// Keys of the sandbox that are set and that nothing follows yet. Nobody may find that out when the disk is full.
-fn without_effect(sandbox: &Sandbox) -> Vec<&'static str> {
-    let set = [
-        ("output-format", sandbox.output_format != OutputFormat::Plain),
-        ("output-rotate-size", sandbox.output_rotate_size.is_some()),
-        ("output-rotate-age", sandbox.output_rotate_age.is_some()),
-    ];
-    set.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect()
 }
 
 struct Checker<'a> {

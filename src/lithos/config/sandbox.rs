@@ -221,6 +221,14 @@ pub enum OutputFormat {
     Json,
 }
 
+/// Name of the output log of a process entry, in the directory of output logs.
+pub fn output_log_name(how: OutputLog, sandbox: &str, process: &str) -> String {
+    match how {
+        OutputLog::Sandbox => format!("{sandbox}.log"),
+        OutputLog::Process => format!("{sandbox}.{process}.log"),
+    }
+}
+
 /// The checked file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Sandbox {

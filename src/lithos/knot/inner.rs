@@ -13,6 +13,7 @@ use log::Level;
 use super::design::{Ids, Network, Process, Socket, Supervision};
 use super::message::{self, exit, Message};
 use super::ready::{Readiness, Verdict};
+use super::relay::Relay;
 use super::report::Report;
 use super::service::{self, Descriptors};
 use super::supervise::{Action, Machine};
@@ -41,6 +42,8 @@ pub struct Inner {
     pub daemon: bool,
     /// Log and output.
     pub report: Report,
+    /// Between the process and its log, if its lines are to have a form.
+    pub relay: Option<Relay>,
     /// Sockets of the host, with their numbers in the process.
     pub sockets: Vec<(OwnedFd, i32)>,
     /// Sockets to be opened in the container's own network.
@@ -115,7 +118,7 @@ impl Inner {
     }
 
     /// What remains: to signal the process, to become its user again for a restart, and what the process may have.
-    fn give_up(&self) -> io::Result<()> {
+    fn give_up(&mut self) -> io::Result<()> {
         let named = |what: &str, e: io::Error| io::Error::new(e.kind(), format!("{what}: {e}"));
         capability::limit_bounding(self.process.capabilities).map_err(|e| named("bounding set", e))?;
         let uid = if self.ids.outside_uid(0).is_some() {
@@ -130,6 +133,11 @@ impl Inner {
         };
         capability::keep_over_user_change()?;
         process::set_ids(uid, gid, Some(&[])).map_err(|e| named("ids of the init process", e))?;
+        if self.report.has_form() && !self.process.interactive {
+            // As a user of the container, who alone can give pipes away.
+            let relay = Relay::new(self.ids.uid, self.ids.gid);
+            self.relay = Some(relay.map_err(|e| named("pipes for the output", e))?);
+        }
         let own = Capabilities::KILL
             .and(Capabilities::SETUID)
             .and(Capabilities::SETGID);
@@ -146,7 +154,8 @@ impl Inner {
             let variable = ("NOTIFY_SOCKET".to_string(), address.to_string());
             process.to_mut().environment.push(variable);
         }
-        let output = (!process.interactive).then(|| self.report.output());
+        let plain = || [self.report.output(), self.report.output()];
+        let output = (!process.interactive).then(|| self.relay.as_ref().map_or_else(plain, Relay::outputs));
         let descriptors = Descriptors {
             output,
             sockets: &self.sockets,
@@ -165,7 +174,9 @@ impl Inner {
             let deadline = [machine.deadline(), ready.deadline()].into_iter().flatten().min();
             let mut fds = vec![signals.fd()];
             fds.extend(ready.fd());
+            fds.extend(self.relay.iter().flat_map(Relay::fds));
             poll::wait(&fds, deadline)?;
+            self.pump();
             for signal in signals.drain()? {
                 let actions = match signal {
                     libc::SIGTERM => machine.stop(Instant::now()),
@@ -190,6 +201,12 @@ impl Inner {
             if let Some(code) = self.act(actions, &mut machine, &mut child, &mut ready)? {
                 return Ok(code);
             }
+        }
+    }
+
+    fn pump(&mut self) {
+        if let Some(relay) = &mut self.relay {
+            relay.pump(&mut self.report);
         }
     }
 
@@ -237,6 +254,9 @@ impl Inner {
                     let _ = child.signal(signal);
                 }
                 Action::Record(outcome) => {
+                    if let Some(relay) = &mut self.relay {
+                        relay.end(&mut self.report);
+                    }
                     self.report.ended(&outcome);
                     if let Some(record) = &mut self.record {
                         let _ = record.set_len(0);

@@ -18,6 +18,7 @@ use super::state;
 use crate::cli::Parsed;
 use crate::container::{Op, Plan, Source};
 use crate::lithos::config::ProcessKind;
+use crate::lithos::log::lines::Form;
 use crate::lithos::network;
 use crate::sys::cgroup::{Cgroups, Options, Scope};
 use crate::sys::descriptors::{close_all_but, inherited};
@@ -91,8 +92,12 @@ impl Launch {
         if channel.is_none() {
             state::make_bases(&loaded.master)?;
         }
+        let form = Form {
+            format: loaded.sandbox.output_format,
+            name: name.to_string(),
+        };
         let report =
-            Report::open(name, &log, &loaded.output_log(), &level, stderr).map_err(|e| e.to_string())?;
+            Report::open(form, &log, &loaded.output_log(), &level, stderr).map_err(|e| e.to_string())?;
         let said = |e: String| {
             report.say(Level::Error, &format!("{name}: {e}"));
             e
@@ -320,6 +325,7 @@ impl Launch {
             supervision,
             daemon: self.loaded.instance.kind == ProcessKind::Daemon,
             report: self.report,
+            relay: None,
             sockets: self.sockets,
             inside: sockets.into_iter().filter(|socket| socket.inside).collect(),
             network,

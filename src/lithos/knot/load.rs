@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::compose::{compose, Facts, Sources};
 use super::design::Design;
 use super::hosts;
+use crate::lithos::config::sandbox::output_log_name;
 use crate::lithos::config::{self, Container, Master, Sandbox};
 use crate::lithos::instance::{Instance, InstanceName};
 use crate::lithos::{image, policy};
@@ -106,11 +107,7 @@ impl Loaded {
 
     /// `STDIO_LOG_DIR/SB.log`, or a file for each process entry.
     pub fn output_log(&self) -> PathBuf {
-        let sandbox = &self.name.sandbox;
-        let name = match self.sandbox.output_log {
-            config::sandbox::OutputLog::Sandbox => format!("{sandbox}.log"),
-            config::sandbox::OutputLog::Process => format!("{sandbox}.{}.log", self.name.process),
-        };
+        let name = output_log_name(self.sandbox.output_log, &self.name.sandbox, &self.name.process);
         self.master.stdio_log_dir.join(name)
     }
 }

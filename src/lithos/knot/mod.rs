@@ -13,6 +13,7 @@ pub mod message;
 mod opened;
 mod profile;
 mod ready;
+mod relay;
 mod report;
 mod service;
 pub mod state;

@@ -11,14 +11,18 @@ use std::time::Duration;
 use log::{Level, LevelFilter};
 
 use super::message::Outcome;
+use crate::lithos::config::sandbox::OutputFormat;
+use crate::lithos::log::lines::{Form, Lines};
 use crate::sys::calendar::Date;
 
 /// Both files of one container.
 #[derive(Debug)]
 pub struct Report {
-    name: String,
+    form: Form,
     log: Option<File>,
     output: File,
+    /// Lines of output that could not be written since the last one that could.
+    lost: u64,
     level: LevelFilter,
     stderr: bool,
 }
@@ -27,12 +31,13 @@ impl Report {
     /// Opens the files for appending and makes missing ones.
     ///
     /// Errors: the output log cannot be opened. Without the other log messages go to standard error.
-    pub fn open(name: &str, log: &Path, output: &Path, level: &str, stderr: bool) -> io::Result<Report> {
+    pub fn open(form: Form, log: &Path, output: &Path, level: &str, stderr: bool) -> io::Result<Report> {
         let log = append(log);
         let output = append(output)
             .map_err(|e| io::Error::new(e.kind(), format!("output log {}: {e}", output.display())))?;
         Ok(Report {
-            name: name.to_string(),
+            form,
+            lost: 0,
             stderr: stderr || log.is_err(),
             log: log.ok(),
             output,
@@ -68,17 +73,18 @@ impl Report {
 
     /// Before the process is started.
     pub fn starting(&self, program: &str, arguments: &[String]) {
-        let mut text = format!("Starting {:?}: {program:?}", self.name);
+        let name = &self.form.name;
+        let mut text = format!("Starting {name:?}: {program:?}");
         for argument in arguments {
             text.push_str(&format!(" {argument:?}"));
         }
         self.marker(&text);
-        self.say(Level::Info, &format!("Starting {:?}", self.name));
+        self.say(Level::Info, &format!("Starting {name:?}"));
     }
 
     /// After it ended.
     pub fn ended(&self, outcome: &Outcome) {
-        let (name, uptime) = (&self.name, outcome.uptime as u64);
+        let (name, uptime) = (&self.form.name, outcome.uptime as u64);
         let oom = if outcome.oom { ", out of memory" } else { "" };
         self.marker(&format!("Process {name:?} {outcome}{oom}, uptime {uptime}s"));
         let level = if outcome.normal { Level::Info } else { Level::Error };
@@ -90,7 +96,7 @@ impl Report {
 
     /// It did not stop in its time.
     pub fn overdue(&self, after: Duration, uptime: Duration) {
-        let (name, uptime) = (&self.name, uptime.as_secs());
+        let (name, uptime) = (&self.form.name, uptime.as_secs());
         let text =
             format!("Process {name:?} did not respond to SIGTERM in {after:?}, uptime {uptime}s. Killing..");
         self.marker(&text);
@@ -98,8 +104,53 @@ impl Report {
     }
 
     fn marker(&self, text: &str) {
-        let line = format!("{}: ----- {text} -----\n", Date::now());
-        let _ = (&self.output).write_all(line.as_bytes());
+        let line = self.form.marker(&Date::now().to_string(), text);
+        let _ = (&self.output).write_all(&line);
+    }
+
+    /// The lines of the process have another form than it writes them in.
+    pub fn has_form(&self) -> bool {
+        self.form.format != OutputFormat::Plain
+    }
+
+    /// Writes the lines that are complete with these bytes.
+    pub fn relay(&mut self, lines: &mut Lines, bytes: &[u8]) {
+        let text = lines.take(bytes, &self.form, &Date::now().to_string());
+        self.write(&text);
+    }
+
+    /// Writes a last line that has no end.
+    pub fn relay_end(&mut self, lines: &mut Lines) {
+        let text = lines.end(&self.form, &Date::now().to_string());
+        self.write(&text);
+    }
+
+    fn write(&mut self, text: &[u8]) {
+        if text.is_empty() {
+            return;
+        }
+        if self.lost > 0 {
+            let note = format!(
+                "{} lines of output were lost: the log could not be written",
+                self.lost
+            );
+            // The end of what was written by halves.
+            let note = [
+                b"\n".as_slice(),
+                &self.form.marker(&Date::now().to_string(), &note),
+            ]
+            .concat();
+            if (&self.output).write_all(&note).is_ok() {
+                self.say(
+                    Level::Warn,
+                    &format!("{}: {} lines of output were lost", self.form.name, self.lost),
+                );
+                self.lost = 0;
+            }
+        }
+        if self.lost > 0 || (&self.output).write_all(text).is_err() {
+            self.lost += text.iter().filter(|b| **b == b'\n').count() as u64;
+        }
     }
 }
 
@@ -122,7 +173,11 @@ mod tests {
     fn markers_and_log_lines_have_their_form() {
         let t = Temp::new();
         let (log, output) = (t.0.join("log"), t.0.join("out"));
-        let report = Report::open("app/web.0", &log, &output, "warn", false).unwrap();
+        let form = Form {
+            format: OutputFormat::Plain,
+            name: "app/web.0".into(),
+        };
+        let report = Report::open(form, &log, &output, "warn", false).unwrap();
         report.starting("/bin/x", &["a b".into(), "\n".into()]);
         let text = std::fs::read_to_string(&output).unwrap();
         assert!(

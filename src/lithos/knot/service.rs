@@ -22,8 +22,8 @@ const LONGEST: u64 = 4096;
 /// Descriptors that the process gets.
 #[derive(Debug)]
 pub struct Descriptors<'a> {
-    /// What becomes standard output and error, unless the process keeps those of the knot.
-    pub output: Option<BorrowedFd<'a>>,
+    /// What becomes standard output and standard error, unless the process keeps those of the knot.
+    pub output: Option<[BorrowedFd<'a>; 2]>,
     /// Sockets and the numbers they get; 0 is standard input.
     pub sockets: &'a [(OwnedFd, i32)],
 }
@@ -105,9 +105,10 @@ fn prepare(
         (Some(path), false) => Some(open_output(path).map_err(step(format!("open {}", path.display())))?),
         _ => None,
     };
-    let output = file.as_ref().map(AsFd::as_fd).or(given.output);
+    let own = file.as_ref().map(|file| [file.as_fd(), file.as_fd()]);
+    let output = own.or(given.output);
     let mut wanted: Vec<_> = given.sockets.iter().map(|(fd, n)| (fd.as_fd(), *n)).collect();
-    wanted.extend(output.iter().flat_map(|fd| [(*fd, 1), (*fd, 2)]));
+    wanted.extend(output.iter().flat_map(|[out, err]| [(*out, 1), (*err, 2)]));
     process::reset_signals().map_err(step("reset signals"))?;
     let arranged = arrange(&wanted, report).map_err(step("arrange descriptors"));
     // Its number may belong to a socket now.

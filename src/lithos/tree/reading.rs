@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::machine::{Backoff, Entries, Entry, Instance, Port, Reading, Readings};
+use crate::lithos::config::sandbox::output_log_name;
 use crate::lithos::config::{self, Container, Master, ProcessEntry, ProcessKind, Processes, Sandbox};
 use crate::lithos::instance::{self, Effective, InstanceName, Listener};
+use crate::lithos::log::rotation::Rule;
 use crate::lithos::taken::Taken;
 use crate::lithos::{image, policy, sandboxes};
 
@@ -25,6 +28,8 @@ pub struct Configuration {
     pub processes: Vec<(String, Processes)>,
     /// Number of sandbox files.
     pub sandboxes: usize,
+    /// Output logs that are to be rotated.
+    pub rotated: BTreeMap<PathBuf, Rule>,
 }
 
 /// Reads everything below a master file.
@@ -35,6 +40,7 @@ pub fn read(master: &Master, master_path: &Path) -> Configuration {
         containers: BTreeMap::new(),
         problems: Vec::new(),
         processes: Vec::new(),
+        rotated: BTreeMap::new(),
     };
     let dir = master.sandboxes_dir(master_path);
     let mut count = 0;
@@ -52,6 +58,7 @@ pub fn read(master: &Master, master_path: &Path) -> Configuration {
         problems: reader.problems,
         processes: reader.processes,
         sandboxes: count,
+        rotated: reader.rotated,
     }
 }
 
@@ -89,6 +96,7 @@ struct Reader<'a> {
     containers: BTreeMap<(PathBuf, String), Result<Container, String>>,
     problems: Vec<String>,
     processes: Vec<(String, Processes)>,
+    rotated: BTreeMap<PathBuf, Rule>,
 }
 
 impl Reader<'_> {
@@ -113,8 +121,24 @@ impl Reader<'_> {
         let entries =
             daemons.map(|(process, entry)| (process.clone(), self.entry(name, &sandbox, process, entry)));
         let entries = entries.collect();
+        self.note_rotation(name, &sandbox, &processes);
         self.processes.push((name.to_string(), processes));
         Reading::Good(entries)
+    }
+
+    fn note_rotation(&mut self, name: &str, sandbox: &Sandbox, processes: &Processes) {
+        let rule = Rule {
+            size: sandbox.output_rotate_size,
+            age: sandbox.output_rotate_age.map(Duration::from_millis),
+            keep: sandbox.output_rotate_keep,
+        };
+        if rule.size.is_none() && rule.age.is_none() {
+            return;
+        }
+        for process in processes.keys() {
+            let log = output_log_name(sandbox.output_log, name, process);
+            self.rotated.insert(self.master.stdio_log_dir.join(log), rule);
+        }
     }
 
     fn entry(

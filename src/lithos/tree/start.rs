@@ -17,6 +17,7 @@ use super::supervisor::{Live, Supervisor};
 use super::{adoption, last_good};
 use crate::cli::Parsed;
 use crate::lithos::config::Master;
+use crate::lithos::log::rotation::Rotation;
 use crate::lithos::{init, program};
 use crate::sys::cgroup::{Cgroups, Options};
 use crate::sys::passing::Passage;
@@ -124,6 +125,8 @@ pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
         journal,
         pid_file,
         publisher: Publisher::new(metrics),
+        rotation: Rotation::default(),
+        rotates_at: None,
         signals,
         finished: false,
         asked: libc::SIGTERM,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::journal::Journal;
 use super::leftovers::Leftovers;
@@ -17,6 +17,7 @@ use super::spawn::Launcher;
 use super::{inspect, reading};
 use crate::lithos::config::Master;
 use crate::lithos::knot::message::{self, Message, Outcome};
+use crate::lithos::log::rotation::Rotation;
 use crate::lithos::taken::{self, Taken};
 use crate::lithos::{history, init};
 use crate::sys::calendar::Date;
@@ -25,6 +26,9 @@ use crate::sys::passing::Passage;
 use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Child, Status, WaitOptions};
 use crate::sys::{monotonic, pidfd};
+
+/// Time between two looks at output logs, if any is to be rotated. Otherwise an idle tree never wakes up.
+const ROTATION: Duration = Duration::from_secs(10);
 
 /// A container, or one that is being set up.
 #[derive(Debug, Default)]
@@ -74,6 +78,10 @@ pub struct Supervisor {
     pub pid_file: PidFile,
     /// The metric files.
     pub publisher: Publisher,
+    /// Output logs that are to be rotated.
+    pub rotation: Rotation,
+    /// When they are looked at next; `None` = there are none.
+    pub rotates_at: Option<Instant>,
     /// What the operator says.
     pub signals: Signals,
     /// Everything has ended, and by which signal it was asked for.
@@ -104,7 +112,19 @@ impl Supervisor {
             }
             let actions = self.machine.tick(monotonic::millis());
             self.act(actions);
+            self.rotate();
             self.publish();
+        }
+    }
+
+    /// Puts large and old output logs aside, when it is time to look.
+    fn rotate(&mut self) {
+        let now = Instant::now();
+        if self.rotates_at.is_some_and(|at| at <= now) {
+            for problem in self.rotation.look(SystemTime::now()) {
+                self.journal.error(&problem);
+            }
+            self.rotates_at = now.checked_add(ROTATION);
         }
     }
 
@@ -158,9 +178,12 @@ impl Supervisor {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let left = self.machine.deadline()?.saturating_sub(monotonic::millis());
-        // The machine counts whole milliseconds: never wake up just before one.
-        Instant::now().checked_add(Duration::from_millis(left + 1))
+        let due = self.machine.deadline().and_then(|at| {
+            let left = at.saturating_sub(monotonic::millis());
+            // The machine counts whole milliseconds: never wake up just before one.
+            Instant::now().checked_add(Duration::from_millis(left + 1))
+        });
+        due.into_iter().chain(self.rotates_at).min()
     }
 
     fn take_signals(&mut self) {
@@ -448,6 +471,8 @@ impl Supervisor {
             self.journal.error(&format!("configuration: {problem}"));
         }
         self.machine.figures.sandboxes = read.sandboxes as u64;
+        self.rotation.set(read.rotated);
+        self.rotates_at = (!self.rotation.is_empty()).then(Instant::now);
         if let Some(dir) = &self.master.config_log_dir {
             for (sandbox, processes) in &read.processes {
                 let line = history::line(Date::now(), processes);
