@@ -4,6 +4,7 @@
 //! a record or a message, may stop a container that should run.
 
 pub mod adoption;
+mod after_turn;
 mod dry_run;
 pub mod figures;
 pub mod handover;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::journal::Journal;
 use super::leftovers::Leftovers;
@@ -26,9 +26,6 @@ use crate::sys::passing::Passage;
 use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Child, Status, WaitOptions};
 use crate::sys::{monotonic, pidfd};
-
-/// Time between two looks at output logs, if any is to be rotated. Otherwise an idle tree never wakes up.
-const ROTATION: Duration = Duration::from_secs(10);
 
 /// A container, or one that is being set up.
 #[derive(Debug, Default)]
@@ -114,26 +111,6 @@ impl Supervisor {
             self.act(actions);
             self.rotate();
             self.publish();
-        }
-    }
-
-    /// Puts large and old output logs aside, when it is time to look.
-    fn rotate(&mut self) {
-        let now = Instant::now();
-        if self.rotates_at.is_some_and(|at| at <= now) {
-            for problem in self.rotation.look(SystemTime::now()) {
-                self.journal.error(&problem);
-            }
-            self.rotates_at = now.checked_add(ROTATION);
-        }
-    }
-
-    /// Writes the metrics.
-    pub fn publish(&mut self) {
-        self.machine.figures.queue = self.machine.queue() as u64;
-        let published = self.publisher.publish(&self.machine.figures, monotonic::millis());
-        if let Err(e) = published {
-            self.journal.error(&e);
         }
     }
 

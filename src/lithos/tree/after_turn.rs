@@ -1,0 +1,31 @@
+//! What the tree does at the end of each turn of its loop, whatever happened in it: metrics and output logs.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::supervisor::Supervisor;
+use crate::sys::monotonic;
+
+/// Time between two looks at output logs, if any is to be rotated. Otherwise an idle tree never wakes up.
+const ROTATION: Duration = Duration::from_secs(10);
+
+impl Supervisor {
+    /// Puts large and old output logs aside, when it is time to look.
+    pub fn rotate(&mut self) {
+        let now = Instant::now();
+        if self.rotates_at.is_some_and(|at| at <= now) {
+            for problem in self.rotation.look(SystemTime::now()) {
+                self.journal.error(&problem);
+            }
+            self.rotates_at = now.checked_add(ROTATION);
+        }
+    }
+
+    /// Writes the metrics.
+    pub fn publish(&mut self) {
+        self.machine.figures.queue = self.machine.queue() as u64;
+        let published = self.publisher.publish(&self.machine.figures, monotonic::millis());
+        if let Err(e) = published {
+            self.journal.error(&e);
+        }
+    }
+}
