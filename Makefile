@@ -1,4 +1,4 @@
-# make · make test · make test-vm · make demo · make bench · make doc · make install · make deb
+# make · make test · make test-vm · make demo · make demo-lithos · make bench · make doc · make install · make deb
 #
 # The binaries are linked statically, so that one file runs on any Linux of the architecture and inside any
 # container root. They stay at a fixed address: a program that moves itself writes to a hundred pages before it begins,
@@ -12,7 +12,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 
 .PHONY: deb-files install-files install-systemd install-sysv install-openrc
-.PHONY: all build test-binaries prepare test test-rust test-bats test-network test-vm demo bench doc install deb clean
+.PHONY: all build test-binaries prepare test test-rust test-bats test-network test-vm demo demo-lithos bench doc install deb clean
 
 all: build
 
@@ -57,6 +57,10 @@ test-vm: test-binaries
 demo: NEEDS = demo
 demo: prepare build
 	@PATH="$(abspath $(OUT)):$$PATH" examples/demo
+
+demo-lithos: NEEDS = demo
+demo-lithos: prepare build
+	@PATH="$(abspath $(OUT)):$$PATH" examples/demo-lithos
 
 bench: NEEDS = bench
 bench: prepare build

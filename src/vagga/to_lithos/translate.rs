@@ -337,6 +337,10 @@ fn sandbox_file(input: &Input, wants: &Wants) -> String {
         ("readonly-paths", paths(&wants.readable)),
         ("writable-paths", paths(&wants.writable)),
     ];
+    if is_identity(&input.ids.uid) && wants.users.contains(&0) {
+        // Without a map user 0 is root of the host, which an operator has to permit.
+        keys.push(("allow-root", Node::Bool(true)));
+    }
     for (name, map) in [("uid-map", &input.ids.uid), ("gid-map", &input.ids.gid)] {
         if !is_identity(map) {
             keys.push((name, id_map(map)));
