@@ -48,7 +48,7 @@ SH
     [ -z "$output" ]
 }
 
-@test "procfs write gadgets: nothing that changes the machine can be written (CVE-2025-52881)" {
+@test "procfs write gadgets: nothing that changes the machine can be written" {
     root_script w <<'SH'
 for f in /proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe /proc/sys/vm/drop_caches /proc/sysrq-trigger /proc/sys/kernel/panic /sys/kernel/uevent_helper /proc/irq/default_smp_affinity /proc/sys/fs/binfmt_misc/register; do
     (echo x > $f) 2>/dev/null && echo "wrote $f"
@@ -63,7 +63,7 @@ SH
     [ -z "$output" ]
 }
 
-@test "procfs and sysfs only on ordinary directories of the image (CVE-2019-19921, CVE-2023-27561)" {
+@test "procfs and sysfs only on ordinary directories of the image (CVE-2019-19921, CVE-2023-27561, CVE-2023-28642)" {
     for dir in proc sys dev; do
         rmdir "$IMAGE/$dir"; ln -s /data "$IMAGE/$dir"
         script l <<< 'exit 0'
@@ -86,7 +86,7 @@ SH
     [ "$status" -eq 1 ]
 }
 
-@test "mount targets and sources behind links stay inside (CVE-2021-30465, A-161, A-162)" {
+@test "mount targets and sources behind links stay inside (CVE-2021-30465, CVE-2019-18837, A-161, A-162)" {
     mkdir -p "$L/host/db" "$L/host/secret"
     echo secret > "$L/host/secret/f"
     ln -s "$L/host/secret" "$L/host/db/esc"
@@ -107,7 +107,7 @@ SH
     [ -s /etc/hosts ]
 }
 
-@test "no control group can be mounted or its release agent set (CVE-2022-0492)" {
+@test "no control group can be mounted or its release agent set (CVE-2022-0492, CVE-2023-25809)" {
     root_script c <<'SH'
 mount -t cgroup -o memory c /mnt 2>/dev/null && echo mounted
 mount -t cgroup2 c /mnt 2>/dev/null && echo mounted2
@@ -118,7 +118,7 @@ SH
     [ -z "$output" ]
 }
 
-@test "new namespaces are refused by the filter, and again by the kernel" {
+@test "new namespaces are refused by the filter, and again by the kernel (CVE-2022-0185, CVE-2023-0386, CVE-2024-1086)" {
     root_script n <<'SH'
 for kind in -U -m -n -p -i -u -C; do unshare $kind true 2>/dev/null && echo "got $kind"; done
 nsenter -t 1 -m true 2>/dev/null && echo entered
@@ -129,7 +129,7 @@ SH
     grep -q '^Seccomp:.2' <(script g <<< 'cat /proc/self/status'; inside g)
 }
 
-@test "capabilities: only what is listed, nothing inheritable (CVE-2022-29162, CVE-2022-24769)" {
+@test "capabilities: only what is listed, nothing inheritable (CVE-2022-29162, CVE-2022-27650, CVE-2022-24769)" {
     root_script c <<< 'grep ^Cap /proc/self/status'
     run inside c
     contains "$output" $'CapInh:\t0000000000000000'
@@ -194,7 +194,137 @@ SH
     done
 }
 
-@test "typing into the caller's terminal and raw sockets are refused" {
+# As in `service` of world.bash: the host's Python inside of the container, /probe is $L/host/probe. The program is read from
+# standard input.
+probe() {
+    [ -x /usr/bin/python3 ] || skip 'no /usr/bin/python3'
+    mkdir -p "$IMAGE"/{usr,probe} "$L/host/probe"
+    cat > "$L/host/probe/probe.py"
+    ln -sfn usr/lib "$IMAGE/lib"; ln -sfn usr/lib64 "$IMAGE/lib64"
+    sandbox <<< "readonly-paths: {/usr: /usr, /probe: $L/host/probe}"
+    container probe <<'YAML'
+kind: Command
+interactive: true
+user-id: 0
+executable: /usr/bin/python3
+arguments: [-S, -E, /probe/probe.py]
+volumes: {/usr: !Readonly /usr, /probe: !Readonly /probe, /tmp: !Tmpfs {}}
+YAML
+}
+
+# Runs a command on a terminal, shows what it printed there.
+on_terminal() {
+    { printf 'start('; printf '%s, ' "${@@Q}"; echo ')'; echo 'end(30)'; } > "$L/play.py"
+    timeout 60 python3 "$VAGGA_BATS/fixtures/terminal.py" "$L/play.py"
+}
+
+@test "no terminal is bound into the container, whatever /dev holds (CVE-2025-52565)" {
+    pattern=$(cat /proc/sys/kernel/core_pattern)
+    # Both what the operator's devices and what the image say is hostile here.
+    for name in console pts/0 pts/1; do ln -s /proc/sys/kernel/core_pattern "$L/dev/$name"; done
+    ln -s ../proc/sys/kernel/core_pattern "$IMAGE/dev/console"
+    root_script c <<'SH'
+echo "terminals:" $(ls /dev/pts)
+cut -d ' ' -f 5 /proc/self/mountinfo | grep '^/dev/.*/\|^/dev/console'
+cut -d ' ' -f 5 /proc/self/mountinfo | sort | uniq -d
+(echo wrote > /dev/console) 2>&- && echo "console written"
+[ -t 0 ] && echo interactive
+true
+SH
+    run on_terminal lithos_knot --name app/cmd.c.1 --master "$L/master.yaml" --config "$(instance c)"
+    [ "$status" -eq 0 ]
+    [ "$(tr -d '\r' <<< "$output")" = $'terminals: ptmx\ninteractive' ] || { echo "$output"; false; }
+    [ "$(cat /proc/sys/kernel/core_pattern)" = "$pattern" ]
+}
+
+@test "nothing types into the terminal that it was given (CVE-2017-5226, CVE-2019-10063, CVE-2023-28100)" {
+    probe <<'PY'
+import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+TIOCSTI, TIOCLINUX, SYS_ioctl = 0x5412, 0x541C, 16
+print("terminal", libc.isatty(0))
+for request in TIOCSTI, TIOCSTI | 1 << 32, TIOCLINUX, TIOCLINUX | 7 << 40:
+    done = libc.syscall(SYS_ioctl, 0, ctypes.c_ulong(request), b"\x03")
+    print("%#x" % request, done, errno.errorcode.get(ctypes.get_errno()))
+PY
+    [ "$(uname -m)" = x86_64 ] || skip 'numbers of x86_64'
+    run on_terminal lithos_knot --name app/cmd.probe.1 --master "$L/master.yaml" --config "$(instance probe)"
+    [ "$status" -eq 0 ]
+    [ "$(tr -d '\r' <<< "$output")" = $'terminal 1\n0x5412 -1 EPERM\n0x100005412 -1 EPERM\n0x541c -1 EPERM\n0x7000000541c -1 EPERM' ] ||
+        { echo "$output"; false; }
+}
+
+@test "on procfs only id maps are written, and none of it through what the image has there (CVE-2025-52881)" {
+    command -v strace > /dev/null || skip "no strace"
+    # What a runtime writes to by path: labels, limits, score. Here all are links to what must not be written.
+    mkdir -p "$IMAGE/proc/self/attr" "$IMAGE/proc/sys/kernel"
+    for name in self/attr/exec self/attr/keycreate self/oom_score_adj self/uid_map self/setgroups self/timens_offsets; do
+        ln -s ../../../proc/sysrq-trigger "$IMAGE/proc/$name"
+    done
+    root_script c <<< 'exit 0'
+    strace -f -qq -y -e trace=open,openat,openat2,creat -o "$L/trace" \
+        lithos_knot --name app/cmd.c.1 --master "$L/master.yaml" --config "$(instance c)" < /dev/null
+    grep -q uid_map "$L/trace"
+    # Up to the service; resolved names of the descriptors, as -y shows them.
+    written=$(grep -E 'O_(WRONLY|RDWR|CREAT)' "$L/trace" | sed -n 's/.*= [0-9]*<\(.*\)>$/\1/p' |
+        grep '/proc/' | grep -v '^/proc/[0-9]*/\([ug]id_map\|setgroups\)$' || true)
+    [ -z "$written" ] || { echo "$written"; false; }
+}
+
+@test "nobody outside of a container can say that it is ready (CVE-2020-15257)" {
+    container waits <<< $'executable: /bin/sleep\narguments: ["1000"]\nkill-timeout: 1\nready: {notify: true, timeout: 2}'
+    knot app/waits.0 "$(instance waits Daemon)" --log-stderr < /dev/null > "$L/out" 2>&1 &
+    pid=$!
+    address() { sed -n 's/.* @\(lithos\/app\/waits\.0\/[0-9a-f]*\)$/\1/p' /proc/net/unix | grep .; }
+    eventually address
+    python3 - "$(address)" <<'PY'
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.sendto(b"READY=1", "\0" + sys.argv[1])
+PY
+    # Had it counted, there would be nothing to complain about.
+    eventually grep 'app/waits.0 is not ready in time' "$L/out"
+    stop
+}
+
+@test "directories are made for volumes and working directories where they belong, not behind links (CVE-2024-45310, CVE-2026-55686)" {
+    mkdir -p "$L/host/db" "$L/host/victim"
+    chmod 777 "$L/host/db"
+    ln -s "$L/host/victim" "$L/host/db/esc"
+    ln -s ../victim "$L/host/db/up"
+    sandbox <<< "writable-paths: {/db: $L/host/db}"
+    for path in /db/esc/new /db/up/new /db/esc /db/../victim/new; do
+        script s "volumes: {/mnt: !Persistent {path: $path, mkdir: true, user: 5, mode: 0o777}}" <<< 'echo x > /mnt/f'
+        run inside s
+        [ "$status" -ne 0 ] || { echo "$path"; false; }
+    done
+    ln -s "$L/host/victim/work" "$IMAGE/work"
+    ln -s ../../../../../host/victim "$IMAGE/up"
+    for dir in /work /up /up/work; do
+        script s "workdir: $dir" <<< 'pwd; echo x > f'
+        run inside s
+        [ "$status" -eq 1 ]
+    done
+    [ -z "$(ls -A "$L/host/victim")" ]
+    [ "$(stat -c %u:%a "$L/host/victim")" = 0:755 ]
+}
+
+@test "supplementary groups of the starter are gone and cannot be taken back (CVE-2022-2989, CVE-2022-2995)" {
+    probe <<'PY'
+import os
+print(os.getgroups(), open("/proc/self/setgroups").read().strip())
+# Only what is mapped, which nobody on the host has: 27 is 10027 there.
+os.setgroups([27])
+for group in 100, 1000, 65533:
+    try: os.setgroups([group]); print("got", group)
+    except OSError as error: print(error.errno)
+PY
+    setpriv --groups 4,27 -- "$(command -v lithos_knot)" --name app/cmd.probe.1 --master "$L/master.yaml" \
+        --config "$(instance probe)" < /dev/null > "$L/out"
+    [ "$(cat "$L/out")" = $'[] allow\n22\n22\n22' ] || { cat "$L/out"; false; }
+}
+
+@test "raw sockets, the kernel's log, the clock and the host's name are out of reach (CVE-2020-14386)" {
     root_script t <<'SH'
 ping -c1 127.0.0.1 > /dev/null 2>&1 && echo pinged
 dmesg > /dev/null 2>&1 && echo dmesg
@@ -211,4 +341,10 @@ SH
     script f <<< 'grep ^Seccomp: /proc/self/status'
     run inside f
     contains "$output" $'Seccomp:\t0'
+}
+
+@test "every published escape of the table has a test" {
+    table=$(sed -n '/^## Published/,/^These have/p' "$VAGGA_DOCS/security.md" | grep -o '^| CVE[^|]*' | grep -o 'CVE-[0-9-]*' | sort)
+    [ "$(wc -l <<< "$table")" -gt 20 ]
+    grep '^@test' "$BATS_TEST_FILENAME" | grep -o 'CVE-[0-9-]*' | sort | diff <(echo "$table") -
 }
