@@ -12,7 +12,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 
 .PHONY: deb-files install-files install-systemd install-sysv install-openrc
-.PHONY: all build test-binaries prepare test test-rust test-bats test-network test-vm demo demo-lithos bench doc install deb clean
+.PHONY: lint all build test-binaries prepare test test-rust test-bats test-network test-vm demo demo-lithos bench doc install deb clean
 
 all: build
 
@@ -33,9 +33,13 @@ prepare:
 	@.ci/prepare $(NEEDS)
 
 test: NEEDS = test
-test: prepare test-rust test-binaries
+test: prepare lint test-rust test-binaries
 	@vm/all $(VM_FOLDER) $(abspath $(OUT)) $(UNITS)
 	@VAGGA_BIN=$(abspath $(OUT)) bats/run
+
+# Shell scripts and shell tests.
+lint:
+	@.ci/lint
 
 test-rust:
 	cargo fmt --check

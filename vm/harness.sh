@@ -1,3 +1,5 @@
+# shellcheck shell=dash
+#
 # Sourced by the tests of vm/tests inside the virtual machine.
 #
 # it "does something" COMMAND…   runs the command (usually a function, with -e) and prints a line of TAP
@@ -11,6 +13,7 @@ it() {
     count=$((count + 1))
     # Not in the condition itself, where -e would mean nothing.
     (set -e; "$@") >/tmp/output 2>&1
+    # shellcheck disable=SC2181
     if [ $? -eq 0 ]; then
         echo "ok $count - $text"
     else

@@ -1,3 +1,5 @@
+# shellcheck shell=dash
+#
 # Sourced inside the virtual machine: an image and the files of two sandboxes.
 #
 # make_image            /images/v1: busybox, the directories that lithos mounts on, two container files

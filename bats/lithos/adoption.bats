@@ -116,7 +116,7 @@ kill_tree() { kill -9 "$TREE"; wait "$TREE" || true; }
         [ "$(knots)" = "$before" ]
     done
     # In a burst, and mixed with reloads: the next program inherits what comes while it is not prepared.
-    for n in 1 2 3 4 5; do kill -SEGV "$TREE"; kill -HUP "$TREE"; sleep 0.1; done
+    for _ in 1 2 3 4 5; do kill -SEGV "$TREE"; kill -HUP "$TREE"; sleep 0.1; done
     sleep 0.5
     kill -0 "$TREE"
     [ "$(knots)" = "$before" ]

@@ -64,7 +64,7 @@ nothing_left() { [ ! -e "$L/run/state/app" ] && [ -z "$(find "$L/run/knots" -typ
         code=0; wait $pid || code=$?
         [ "$code" -eq 0 ]
         nothing_left
-        ! pgrep -f "^lithos_knot .*$L/"
+        ! pgrep -f "^lithos_knot .*$L/" || false
         : > "$L/out"
     done
 }

@@ -200,7 +200,7 @@ SH
     run inside d
     [ "$status" -eq 0 ]
     [ "$output" = 0 ]
-    ! pgrep -f '^sleep 31'
+    ! pgrep -f '^sleep 31' || false
 }
 
 @test "restart-process-only: same container, memory kept, at the throttle (A-70)" {

@@ -88,7 +88,7 @@ BOMB
     start_tree --log-level info
     many() { [ "$(value app:web.0 pids.current)" -ge 30 ]; }
     eventually many
-    for n in 1 2 3 4 5; do
+    for _ in 1 2 3 4 5; do
         current=$(value app:web.0 pids.current)
         [ "$current" -le 50 ]
     done
@@ -135,7 +135,7 @@ BOMB
     reload
     gone() { ! find /sys/fs/cgroup -maxdepth 4 -path "*/$SLICE/app:$1.0.scope" | grep -q .; }
     eventually gone web
-    ! gone job
+    ! gone job || false
     kill -TERM "$TREE"; wait "$TREE"; TREE=
     gone job
 }

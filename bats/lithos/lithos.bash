@@ -113,8 +113,7 @@ teardown() {
 
 # eventually COMMAND…: until it succeeds, at most ten seconds.
 eventually() {
-    local n
-    for n in $(seq 200); do "$@" > /dev/null 2>&1 && return; sleep 0.05; done
+    for _ in $(seq 200); do "$@" > /dev/null 2>&1 && return; sleep 0.05; done
     echo "never succeeded: $*"
     return 1
 }

@@ -18,7 +18,7 @@ undocumented() {
     local option
     for option in $(options "$1"); do
         case $option in -h | --help | --version) continue ;; esac
-        rows "$1" | grep -qE -- "\`$option[\` ]" || echo "lithos_$1 $option"
+        rows "$1" | grep -qE -- "\`${option}[\` ]" || echo "lithos_$1 $option"
     done
 }
 

@@ -51,8 +51,8 @@ T
     [ $(($(date +%s) - $(metric processes.app.web start_time_seconds))) -le 20 ]
     # No container sees the variable.
     process=$(cat "/proc/$(knot_of app/job.0)/task/$(knot_of app/job.0)/children")
-    ! grep -q CANTAL "/proc/${process% }/environ"
-    ! grep -q CANTAL "/proc/$(knot_of app/job.0)/environ"
+    ! grep -q CANTAL "/proc/${process% }/environ" || false
+    ! grep -q CANTAL "/proc/$(knot_of app/job.0)/environ" || false
 }
 
 @test "counters go on over a reload and over kill -9, and the files are gone after an orderly end" {

@@ -25,7 +25,7 @@ setup() { cd "$BATS_TEST_TMPDIR" || return 1; }
     for file in root/usr/lib/systemd/system/lithos.service root/etc/init.d/lithos \
         root/usr/share/doc/orchestration/examples/lithos.openrc; do
         grep -q /usr/bin/lithos_tree "$file"
-        ! grep -q '@BINDIR@' "$file"
+        ! grep -q '@BINDIR@' "$file" || false
     done
     [ "$(stat -c %a root/etc/init.d/lithos)" = 755 ]
     # What the unit must say so that containers outlive the supervisor.

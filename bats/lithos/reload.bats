@@ -16,7 +16,7 @@ setup() {
     before=$(knots)
     : > "$L/log/master.log"
     reload QUIT
-    for n in 1 2 3 4 5; do kill -HUP "$TREE"; done
+    for _ in 1 2 3 4 5; do kill -HUP "$TREE"; done
     sleep 1
     [ "$(knots)" = "$before" ]
     kill -0 "$TREE"

@@ -128,7 +128,7 @@ YAML
     new() { running 1 && grep -q img.v2 "$L/run/knots/app/web.0.json"; }
     eventually new
     [ "$(grep -c 'Container "app/web.0" (pid' "$L/log/master.log")" -eq 1 ]
-    ! grep -q ERROR "$L/log/master.log"
+    ! grep -q ERROR "$L/log/master.log" || false
 }
 
 # bats test_tags=root
@@ -179,7 +179,7 @@ YAML
     touch "$L/host/data/end"
     wait "$pid"; pid=
     grep -q ended "$L/out"
-    ! ls -d "$L"/run/state/app/cmd.sh.* 2> /dev/null
+    ! ls -d "$L"/run/state/app/cmd.sh.* 2> /dev/null || false
 }
 
 # bats test_tags=root

@@ -42,9 +42,9 @@ refused() {
     process=$(tr -d ' ' < "/proc/$knot/task/$knot/children")
     has() { tr '\0' '\n' < "/proc/$process/environ" | grep -qx PASSWORD=the_secret; }
     eventually has
-    ! tr '\0' '\n' < "/proc/$knot/cmdline" | grep -q the_secret
-    ! tr '\0' '\n' < "/proc/$knot/environ" | grep -q the_secret
-    ! grep -rq the_secret "$L/log" "$L/run"
+    ! tr '\0' '\n' < "/proc/$knot/cmdline" | grep -q the_secret || false
+    ! tr '\0' '\n' < "/proc/$knot/environ" | grep -q the_secret || false
+    ! grep -rq the_secret "$L/log" "$L/run" || false
 }
 
 # bats test_tags=root

@@ -41,7 +41,7 @@ service_of() { local k; k=$(knot_of "$1"); tr -d ' ' < "/proc/$k/task/$k/childre
     start_tree
     eventually running 1
     # Nobody accepts: fewer than fit into the backlog.
-    ( for n in $(seq 100); do : 3<>/dev/tcp/127.0.0.1/17014 || echo refused; sleep 0.02; done ) > "$L/clients" 2>&1 3>&- &
+    ( for _ in $(seq 100); do : 3<>/dev/tcp/127.0.0.1/17014 || echo refused; sleep 0.02; done ) > "$L/clients" 2>&1 3>&- &
     clients=$!
     reload; reload
     echo 'web: {image: img.v1, config: /config/web.yaml, variables: {v: w}}' | processes
@@ -70,7 +70,7 @@ service_of() { local k; k=$(knot_of "$1"); tr -d ' ' < "/proc/$k/task/$k/childre
     : | processes
     reload
     [ "$(listeners 17016)" -eq 1 ]
-    ! ss -Hltnp 'sport = :17016' | grep -q "pid=$TREE,"
+    ! ss -Hltnp 'sport = :17016' | grep -q "pid=$TREE," || false
     kill -9 "$knot"
 }
 

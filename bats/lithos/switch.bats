@@ -85,7 +85,7 @@ unchanged() { grep -q '^old:' processes/app.yaml && [ "$(ls -A processes)" = app
     printf '#!/bin/sh\n: > started\nexec sleep 60\n' > bin/lithos_check
     chmod 755 bin/lithos_check
     bin/lithos_switch --master master.yaml app new.yaml 3>&- & local pid=$! n
-    for n in $(seq 100); do [ -e started ] && break; sleep 0.05; done
+    for _ in $(seq 100); do [ -e started ] && break; sleep 0.05; done
     [ -e started ]
     local child; child=$(pgrep -P "$pid")
     kill -KILL "$pid" "$child"

@@ -40,6 +40,7 @@ knot_of() { sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$L/run/knots/$1.json"; }
 
 running() { [ "$(knots | wc -l)" -eq "$1" ]; }
 
+# shellcheck disable=SC2002 # Without a file there are none.
 history_lines() { cat "$L/log/config/app.log" 2>/dev/null | wc -l; }
 
 reload() {

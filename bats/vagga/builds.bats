@@ -94,7 +94,7 @@ YAML
     lacks "$stderr" 'BAR='
     lacks "$stderr" 'nobody:x:65534:65534:nobody:/nonexistent'
     for at in /dev /proc /sys /run /work; do grep -q " $at " <<<"$stderr"; done
-    ! grep -q ' /tmp ' <<<"$stderr"
+    ! grep -q ' /tmp ' <<<"$stderr" || false
     run vagga _run bb env
     lacks "$output" 'X=y'
 }
@@ -295,7 +295,7 @@ YAML
     kill -9 $pid
     wait $pid || true
     for _ in $(seq 50); do pgrep -f 'sleep 434[3]' >/dev/null || break; sleep 0.1; done
-    ! pgrep -f 'sleep 434[3]'
+    ! pgrep -f 'sleep 434[3]' || false
     [ ! -e .vagga/slow ]
     touch go
     run vagga _build slow
@@ -313,7 +313,7 @@ YAML
     kill -TERM $pid
     status=0; wait $pid || status=$?
     [ "$status" -ne 0 ]
-    ! pgrep -f 'sleep 434[3]'
+    ! pgrep -f 'sleep 434[3]' || false
     [ ! -e .vagga/slow ]
     [ -z "$(ls -d .vagga/.roots/slow.* 2>/dev/null)" ]
 }

@@ -8,7 +8,7 @@ setup() {
     export VAGGA_SETTINGS="cache-dir: $cache"
     PROJECT=$BATS_TEST_TMPDIR/guestbook
     cp -r "$VAGGA_BATS/../examples/guestbook" "$PROJECT"
-    cd "$PROJECT"
+    cd "$PROJECT" || return 1
 }
 
 # The bytes of $1 of the running guest book.
@@ -50,8 +50,8 @@ assert status == 130, f"status {status}"
 PY
     run timeout 500 python3 "$VAGGA_BATS/fixtures/terminal.py" "$BATS_TEST_TMPDIR/play.py"
     [ "$status" -eq 0 ] || { echo "$output"; false; }
-    ! pgrep -u "$(id -u)" -f 'postgres -D /data'
-    ! pgrep -u "$(id -u)" -f 'redis-server'
-    ! page
+    ! pgrep -u "$(id -u)" -f 'postgres -D /data' || false
+    ! pgrep -u "$(id -u)" -f 'redis-server' || false
+    ! page || false
     [ -d .vagga/.volumes/postgres ]
 }

@@ -253,7 +253,7 @@ YAML
     tar tf i.tar > list
     [ "$(head -n 1 list)" = ./ ]
     grep -qx './etc/hosts' list
-    ! grep -qv '^\./' list
+    ! grep -qv '^\./' list || false
     [ "$(tar tvf i.tar --numeric-owner ./srv/old | cut -c1-14)" = '-rwsr-xr-x 0/0' ]
     tar tvf i.tar | grep -qE 'link to \./srv/a/again|link to \./srv/epoch'
     for option in -z:gzip -j:bzip2 -J:xz --zstd:zstd; do
@@ -331,12 +331,10 @@ stop() { kill "$SERVER"; wait "$SERVER" 2>/dev/null || true; }
 
 @test "missing, corrupt and forbidden ready images mean a build" {
     pushed
-    for option in --no-image-download; do
-        run vagga $option _build c
-        [ "$status" -eq 0 ] && [ -e log ]
-        lacks "$output" 'Unpacking'
-        vagga _clean --everything; rm log
-    done
+    run vagga --no-image-download _build c
+    [ "$status" -eq 0 ] && [ -e log ]
+    lacks "$output" 'Unpacking'
+    vagga _clean --everything; rm log
     vagga _build c 2>/dev/null
     run vagga _build --force c
     lacks "$output" 'Unpacking'
@@ -496,7 +494,7 @@ YAML
     wait $first
     [ ! -e log ]
     [ "$(stat -c %a .vagga/c/root/f)" = 4711 ]
-    ! ls -d .vagga/.roots/.tmp.c 2>/dev/null
+    ! ls -d .vagga/.roots/.tmp.c 2>/dev/null || false
 }
 
 @test "systems made of packages are alike, too" {

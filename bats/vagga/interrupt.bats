@@ -5,7 +5,7 @@ load project
 # Nothing of the project runs any more, and no directory looks like an image.
 nothing_left() {
     for _ in $(seq 50); do pgrep -f 'sleep 474[7]' >/dev/null || break; sleep 0.1; done
-    ! pgrep -f 'sleep 474[7]'
+    ! pgrep -f 'sleep 474[7]' || false
     [ ! -e .vagga/c ]
     [ -z "$(ls -d .vagga/.roots/c.* 2>/dev/null)" ]
 }

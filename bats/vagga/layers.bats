@@ -114,7 +114,7 @@ YAML
     lacks "$(cat build.log)" '[3/4]'
     check
     [ "$(ls -A .vagga/c/etc/resolv.conf)" ] && [ ! -s .vagga/c/etc/resolv.conf ] && [ ! -s .vagga/c/etc/hosts ]
-    ! getfattr -Rdm - .vagga/c/ 2>/dev/null | grep overlay
+    ! getfattr -Rdm - .vagga/c/ 2>/dev/null | grep overlay || false
     vagga _run c sh -c 'echo ok > /tmp/x && cat /d/new'
 }
 

@@ -73,7 +73,7 @@ YAML
         contains "$output" "$name"
     done
     nothing_is_left
-    ! pgrep -f 'sleep 424[2]'
+    ! pgrep -f 'sleep 424[2]' || false
 }
 
 @test "impossible networks are refused before anything starts" {
@@ -112,7 +112,7 @@ YAML
     begin group
     kill -KILL "$pid"
     for _ in $(seq 100); do pgrep -f 'sleep 424[3]' >/dev/null || break; sleep 0.05; done
-    ! pgrep -f 'sleep 424[3]'
+    ! pgrep -f 'sleep 424[3]' || false
     nothing_is_left
 }
 
@@ -336,7 +336,7 @@ echo 'nameserver 127.0.0.53' > /run/resolv
 mount --bind /run/resolv /etc/resolv.conf
 ip link set lo up
 vagga _create_netns > create.out
-! vagga _create_netns 2> twice.err
+! vagga _create_netns 2> twice.err || false
 grep 'Namespaces already created' twice.err
 vagga _run_in_netns bb ip -4 -o addr | grep 172.23.255.2
 nft list tables 2>/dev/null || true
@@ -352,11 +352,11 @@ grep answer answer
 kill -KILL $group
 for i in $(seq 100); do pgrep -P $group >/dev/null || break; sleep 0.05; done
 sleep 0.5
-! busybox nc -w 1 172.23.255.2 8000 </dev/null
+! busybox nc -w 1 172.23.255.2 8000 </dev/null || false
 kill -TERM $other
 wait $other || true
 for i in $(seq 50); do vagga _run_in_netns bb ip -o link | grep ': ch' || break; sleep 0.1; done
-! vagga _run_in_netns bb ip -o link | grep ': ch'
+! vagga _run_in_netns bb ip -o link | grep ': ch' || false
 vagga _destroy_netns
 [ ! -e /run/here/vagga ]
 [ "$(ip -o link | wc -l)" = 1 ]
@@ -366,7 +366,7 @@ SH
     cat group.out other.out || true
     [ "$status" -eq 0 ]
     nothing_is_left
-    ! pgrep -f 'sleep 424[6]'
+    ! pgrep -f 'sleep 424[6]' || false
 }
 
 @test "_run_in_netns --pid runs in the network of a process" {
@@ -439,7 +439,7 @@ trap 'kill $root' EXIT
 as() { setpriv --reuid $id --regid $id --clear-groups env "PATH=$PWD/bin:$PATH" XDG_RUNTIME_DIR=/run/here HOME=/run/here "$@"; }
 as vagga _build bb
 touch /run/refuse
-! as vagga _create_netns > refused.out 2> refused.err
+! as vagga _create_netns > refused.out 2> refused.err || false
 grep "Can't set up the network namespace: sudo:" refused.err
 [ ! -e /run/here/vagga ]
 rm /run/refuse
@@ -455,7 +455,7 @@ grep answer answer
 kill -TERM $(pgrep -P $group vagga || echo $group)
 wait $group || true
 as vagga _destroy_netns
-! grep warning /run/root.out
+! grep warning /run/root.out || false
 [ ! -e /run/here/vagga ]
 [ "$(ip -o link | wc -l)" = 1 ]
 [ "$(wc -l < /run/requests)" = 2 ]

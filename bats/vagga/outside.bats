@@ -34,7 +34,7 @@ YAML
     vagga _update_symlinks --user-only
     [ ! -e .vagga/.cmd ]
     [ -L "$HOME/.vagga/cmd/tool" ]
-    HOME= run vagga _update_symlinks --user-only
+    HOME='' run vagga _update_symlinks --user-only
     [ "$status" -eq 121 ]
     VAGGA_SETTINGS='run-symlinks-as-commands: false' run vagga _update_symlinks
     [ "$status" -eq 0 ]

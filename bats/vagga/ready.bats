@@ -28,7 +28,7 @@ YAML
     contains "$stderr" 'vagga: by-tcp: ready after 0.'
     contains "$stderr" 'vagga: by-command: ready after 0.'
     lacks "$stderr" started
-    ! pgrep -f 'sleep 424[2]'
+    ! pgrep -f 'sleep 424[2]' || false
 }
 
 @test "a file is noticed when it appears, not when somebody looks again; behind a link somebody looks" {
@@ -117,7 +117,7 @@ YAML
     [ "$status" -eq 121 ]
     contains "$output" 'is not ready after 0.5s'
     [ ! -e never ]
-    ! pgrep -f 'sleep 424[2]'
+    ! pgrep -f 'sleep 424[2]' || false
 }
 
 @test "restart: on-failure and always, with pauses that double" {
@@ -171,13 +171,13 @@ YAML
         kill "-${signal%:*}" "$pid"
         status=0; wait "$pid" || status=$?
         [ "$status" -eq "${signal#*:}" ] || [ "$signal" = INT:130 ]
-        ! pgrep -f 'sleep 424[2]'
+        ! pgrep -f 'sleep 424[2]' || false
     done
     begin flaky
     kill -9 "$pid"
     wait "$pid" || true
     for _ in $(seq 50); do pgrep -f 'sleep 424[2]' >/dev/null || break; sleep 0.1; done
-    ! pgrep -f 'sleep 424[2]'
+    ! pgrep -f 'sleep 424[2]' || false
 }
 
 @test "--only and --exclude: who is not selected is not waited for" {
@@ -283,7 +283,7 @@ YAML
     run --separate-stderr timeout 20 vagga test2
     [ "$status" -eq 121 ]
     [ ! -e never ]
-    ! pgrep -f 'sleep 424[2]'
+    ! pgrep -f 'sleep 424[2]' || false
 }
 
 @test "signals while services start, and kill -9 of vagga, end them" {
@@ -301,17 +301,17 @@ YAML
     kill -TERM "$pid"
     status=0; wait "$pid" || status=$?
     [ "$status" -eq 143 ]
-    ! pgrep -f 'sleep 424[2]'
+    ! pgrep -f 'sleep 424[2]' || false
     begin b
     kill -TERM "$pid"
     status=0; wait "$pid" || status=$?
     [ "$status" -eq 143 ]
-    ! pgrep -f 'sleep 424[2]'
+    ! pgrep -f 'sleep 424[2]' || false
     begin b
     kill -9 "$pid"
     wait "$pid" || true
     for _ in $(seq 50); do pgrep -f 'sleep 424[2]' >/dev/null || break; sleep 0.1; done
-    ! pgrep -f 'sleep 424[2]'
+    ! pgrep -f 'sleep 424[2]' || false
 }
 
 @test "waiting costs few attempts, and none after the first success" {

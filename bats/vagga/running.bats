@@ -165,7 +165,7 @@ YAML
     run timeout 20 vagga leave
     [ "$status" -eq 0 ]
     [ "${lines[-1]}" != 1 ]
-    ! pgrep -f 'sleep 424[2]'
+    ! pgrep -f 'sleep 424[2]' || false
 }
 
 @test "pid1mode" {

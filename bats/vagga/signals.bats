@@ -47,7 +47,7 @@ expect("count 2")
 send("\x03")
 assert end() == 130
 PY
-    ! pgrep -f 'sleep 454[5]'
+    ! pgrep -f 'sleep 454[5]' || false
 }
 
 @test "no signal is lost while the container is being set up" {
@@ -70,7 +70,7 @@ PY
         status=0; wait $pid || status=$?
         [ "$status" -gt 128 ]
         for _ in $(seq 50); do pgrep -f 'sleep 454[5]' >/dev/null || break; sleep 0.1; done
-        ! pgrep -f 'sleep 454[5]'
+        ! pgrep -f 'sleep 454[5]' || false
     done
 }
 

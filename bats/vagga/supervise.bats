@@ -50,7 +50,7 @@ YAML
     [ "$status" -eq 1 ]
     run --separate-stderr timeout 20 vagga killed
     [ "$status" -eq 137 ]
-    ! pgrep -f 'sleep 414[1]'
+    ! pgrep -f 'sleep 414[1]' || false
 }
 
 @test "wait-all-successful: the first failure ends the rest, 200 is shown as 200" {
@@ -97,7 +97,7 @@ YAML
         status=0; wait "$pid" || status=$?
         [ "$status" -eq "${signal#*:}" ]
         [ -s err ]
-        ! pgrep -f 'sleep 414[1]'
+        ! pgrep -f 'sleep 414[1]' || false
     done
 }
 
@@ -112,7 +112,7 @@ YAML
     kill -9 "$pid"
     wait "$pid" || true
     for _ in $(seq 50); do pgrep -f 'sleep 414[1]' >/dev/null || break; sleep 0.1; done
-    ! pgrep -f 'sleep 414[1]'
+    ! pgrep -f 'sleep 414[1]' || false
 }
 
 @test "children know their names; epilog; a command used as a child" {

@@ -1,3 +1,5 @@
+# shellcheck shell=dash
+#
 # sys::cgroup on real control groups of version 2 with every controller: the library's own tests, which make real
 # groups where they can, as the program `unit-tests`.
 . /test/harness.sh

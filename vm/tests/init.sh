@@ -1,3 +1,5 @@
+# shellcheck shell=dash
+#
 # A machine whose first process is lithos_tree: nothing is mounted before, two sandboxes run, a reload touches nothing,
 # what dies starts again, and in the end the machine is turned off. The operator is a process that nobody has announced to
 # the tree.
@@ -26,7 +28,7 @@ runs() {
 members() { sort -n "$1/cgroup.procs" | tr '\n' ' '; }
 
 both_run() {
-    until_ok runs $one && until_ok runs $two || { logs; return 1; }
+    { until_ok runs $one && until_ok runs $two; } || { logs; return 1; }
     members $one >/tmp/one
     members $two >/tmp/two
 }

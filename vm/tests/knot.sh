@@ -1,3 +1,5 @@
+# shellcheck shell=dash
+#
 # Containers on control groups of version 2: limits, use, kills for want of memory, the end. No tree is needed: whoever
 # starts a knot makes the groups.
 . /test/harness.sh

@@ -1,3 +1,5 @@
+# shellcheck shell=dash
+#
 # The first process of a machine on which nothing is mounted: it mounts what is missing and turns the machine off. The
 # library's own test plays it.
 export PATH=/bin:/usr/bin
