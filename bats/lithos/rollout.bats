@@ -77,6 +77,18 @@ replaced_when_ready() {
 }
 
 # bats test_tags=root
+@test "a process that goes on notifying is never held up, before and after the limit of time" {
+    for first in notify 'sleep 2'; do
+        rm -f "$DATA"/*
+        service web "$first $(printf 'notify %.0s' {1..60})mark /data/marks sleep 1000" 'ready: {notify: true, timeout: 1}'
+        version 1
+        start_tree
+        eventually marked '+app/web.0 1'
+        stop_tree
+    done
+}
+
+# bats test_tags=root
 @test "what is not ready in its time is said, and the upgrade stands still" {
     service web 'mark /data/marks sleep 1000' 'ready: {file: /data/go, timeout: 1}'
     touch "$L/host/data/go"

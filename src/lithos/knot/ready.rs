@@ -18,6 +18,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const CONNECT: Duration = Duration::from_millis(200);
 /// Longest notification that is read, bytes.
 const LONGEST: usize = 4096;
+/// Most notifications that are read between two looks at other things.
+const AT_ONCE: usize = 64;
 
 /// What a look found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +79,9 @@ impl Readiness {
         self.socket.as_ref().map(|(_, address)| address.as_str())
     }
 
-    /// Readable when something was notified; it is watched until the process is ready.
+    /// Readable when something was notified. It is read as long as the process runs: a queue that is full would stop the
+    /// process at its next message.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.wanted.as_ref()?;
         self.socket.as_ref().map(|(socket, _)| socket.as_fd())
     }
 
@@ -101,6 +103,7 @@ impl Readiness {
     /// Looks, if it is time.
     pub fn look(&mut self, now: Instant) -> Verdict {
         let Some(wanted) = &mut self.wanted else {
+            self.socket.as_ref().map(|(socket, _)| notified(socket));
             return Verdict::Pending;
         };
         let is_ready = match &wanted.condition {
@@ -135,11 +138,11 @@ fn listen(name: &str) -> io::Result<(UnixDatagram, String)> {
     Ok((socket, format!("@{name}")))
 }
 
-/// Whether one of the waiting messages says so, and comes from a process of this container: others have no number in
-/// its PID namespace.
+/// Whether one of the waiting messages (the first [`AT_ONCE`]) says so, and comes from a process of this container: others have
+/// no number in its PID namespace.
 fn notified(socket: &UnixDatagram) -> bool {
     let mut ready = false;
-    loop {
+    for _ in 0..AT_ONCE {
         let mut buffer = [0; LONGEST];
         let mut control = nix::cmsg_space!(UnixCredentials);
         let mut parts = [io::IoSliceMut::new(&mut buffer)];
@@ -157,6 +160,7 @@ fn notified(socket: &UnixDatagram) -> bool {
         let text = buffer.get(..length).unwrap_or_default();
         ready |= ours && text.split(|b| *b == b'\n').any(|line| line == b"READY=1");
     }
+    ready
 }
 
 #[cfg(test)]
@@ -201,5 +205,11 @@ mod tests {
         assert_eq!(watch.look(Instant::now()), Verdict::Pending);
         sender.send_to_addr(b"STATUS=x\nREADY=1\n", &to).unwrap();
         assert_eq!(watch.look(Instant::now()), Verdict::Ready);
+        sender.set_nonblocking(true).unwrap();
+        for _ in 0..1000 {
+            sender.send_to_addr(b"STATUS=still fine", &to).unwrap();
+            assert_eq!(watch.look(Instant::now()), Verdict::Pending);
+        }
+        assert!(watch.fd().is_some());
     }
 }
