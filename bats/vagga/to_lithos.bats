@@ -93,6 +93,28 @@ YAML
     vagga_rm lithos-app
 }
 
+@test "ready: ports and files stay, commands are left out" {
+    write_project <<'YAML'
+containers:
+  app: { setup: [ !Tar { url: ./busybox.tar } ] }
+commands:
+  all: !Supervise
+    children:
+      port: !Command { container: app, work-dir: /, run: [sleep, "1"], ready: { tcp: "127.0.0.1:8000", timeout: 1500ms } }
+      file: !Command { container: app, work-dir: /, run: [sleep, "1"], ready: { file: /run/here } }
+      command: !Command { container: app, work-dir: /, run: [sleep, "1"], ready: { command: [true] } }
+YAML
+    run --separate-stderr vagga _to_lithos -o out app
+    [ "$status" -eq 0 ] || { echo "$stderr"; false; }
+    cd out/images/app.*/config
+    [ "$(grep -A2 '^ready' all-port.yaml)" = $'ready:\n  tcp: "8000"\n  timeout: 2' ]
+    [ "$(grep -A1 '^ready' all-file.yaml)" = $'ready:\n  file: "/run/here"' ]
+    ! grep ready all-command.yaml || false
+    [ "$(grep -c 'the command of `ready` has no counterpart' <<< "$stderr")" = 1 ]
+    for file in all-*.yaml; do lithos_check --check-container "$file"; done
+    cd "$PROJECT"; vagga_rm out
+}
+
 @test "mistakes are named" {
     write_project <<'YAML'
 containers:

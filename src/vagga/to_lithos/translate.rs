@@ -126,9 +126,7 @@ fn container_file(input: &Input, process: &Process, wants: &mut Wants, out: &mut
     if !info.common.prerequisites.is_empty() {
         note("prerequisites are not run: deploy what they make, or call them with lithos_cmd first");
     }
-    if info.ready.is_some() {
-        note("`ready` is left out: say it in the processes file");
-    }
+    let ready = ready(info, &mut note);
     let work_dir = work_dir(info, &mut note);
     let volumes = volumes(input, process, wants, &mut out.mount_points, &mut note);
     let (program, arguments) = match process.argv.split_first() {
@@ -153,6 +151,7 @@ fn container_file(input: &Input, process: &Process, wants: &mut Wants, out: &mut
     if process.kind == Kind::Command {
         keys.push(("interactive", Node::Bool(true)));
     }
+    keys.extend(ready.map(|ready| ("ready", ready)));
     if let Some((host, port)) = info.common.pass_tcp_socket.as_deref().and_then(address) {
         wants.ports.insert(port);
         let socket = vec![
@@ -164,6 +163,21 @@ fn container_file(input: &Input, process: &Process, wants: &mut Wants, out: &mut
     }
     let keys: Vec<_> = keys.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
     document(&keys)
+}
+
+/// Lithos looks at ports and files; it runs no programs.
+fn ready(info: &CommandInfo, note: &mut impl FnMut(&str)) -> Option<Node> {
+    let ready = info.ready.as_ref()?;
+    let condition = match (ready.tcp.as_deref().and_then(address), &ready.file) {
+        (Some((_, port)), _) => ("tcp", Node::Text(port.to_string())),
+        (None, Some(path)) => ("file", Node::Text(path.display().to_string())),
+        (None, None) => {
+            note("the command of `ready` has no counterpart: let the process say so itself (sd_notify), or open a port");
+            return None;
+        }
+    };
+    let keys = [condition, ("timeout", Node::Number(ready.timeout.div_ceil(1000)))];
+    Some(Node::Map(keys.map(|(k, v)| (k.to_owned(), v)).to_vec()))
 }
 
 /// `@{` begins a variable for lithos and cannot be written otherwise.
