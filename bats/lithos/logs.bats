@@ -37,7 +37,7 @@ has() { grep -qE -- "$2" "$1" 2>/dev/null; }
         eventually has "$OUT/app.web.log" "^20[0-9-]*T[0-9:]*Z app/web.$n stderr: two\$"
     done
     eventually has "$OUT/app.job.log" 'app/job.0: job$'
-    ! has "$OUT/app.web.log" job
+    ! has "$OUT/app.web.log" job || false
     # A line without an end is written when the process ends, before what lithos says about it.
     stop_tree
     [ "$(grep -A1 'app/web.0: three$' "$OUT/app.web.log" | tail -1 | grep -cE 'three|web')" -eq 1 ]
@@ -109,7 +109,7 @@ PY
         sleep 0.3
     done
     [ -s "$OUT/app.log.2" ] && [ ! -e "$OUT/app.log.3" ] && [ ! -e "$OUT/app.log.new" ]
-    ! has "$OUT/app.log.1" '^5000$'
+    ! has "$OUT/app.log.1" '^5000$' || false
     stop_tree
     # On ext4 and xfs nothing is lost, not even in the middle of a line.
     case $(stat -f -c %T "$OUT") in ext2/ext3|xfs) ;; *) skip "this file system can only truncate" ;; esac
