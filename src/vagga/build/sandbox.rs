@@ -83,11 +83,14 @@ fn watch(child: i32, signals: &Signals) -> io::Result<Result<Status, Failure>> {
             nohang: true,
             ..WaitOptions::default()
         };
-        match (process::wait(Some(child), options)?, interrupted) {
-            (Some(_), Some(signal)) => return Ok(Err(interruption(signal))),
-            (Some((_, status)), None) => return Ok(Ok(status)),
-            (None, _) => drop(poll::wait(&[signals.fd()], None)?),
-        }
+        let Some((_, status)) = process::wait(Some(child), options)? else {
+            poll::wait(&[signals.fd()], None)?;
+            continue;
+        };
+        // The signal that ended the child's programs may have come to us after the look at the top.
+        let late = signals.drain()?.into_iter();
+        let signal = interrupted.or_else(|| late.into_iter().find(|signal| ENDING.contains(signal)));
+        return Ok(signal.map_or(Ok(status), |signal| Err(interruption(signal))));
     }
 }
 
