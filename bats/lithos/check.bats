@@ -236,3 +236,12 @@ stop-signal: SIGUSR2'
     fails 'app/web.0: ' --explain app/web
     [ -z "$output" ]
 }
+
+@test "--explain shows which disks are limited, by the place that is on them" {
+    sandbox 'max-io: {/srv/db: {write-bytes: 1Mi}}'
+    container 'io-limit: {/: {read-bytes: 2Mi}, /tmp: {write-operations: 5}}
+volumes: {/tmp: !Statedir {path: /}}'
+    check --explain app/web
+    has 'limits of the disk of /srv/db write-bytes=1048576' "limits of the disk of $PWD/images//img.v1 read-bytes=2097152" \
+        'limits of the disk of /run/lithos/state//app/web.0 write-operations=5'
+}

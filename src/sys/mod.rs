@@ -3,6 +3,7 @@
 //! Functions are thin, take and return safe types, report `std::io::Error`, and never log, print or panic.
 
 pub mod at;
+pub mod block;
 pub mod calendar;
 pub mod capability;
 pub mod cgroup;

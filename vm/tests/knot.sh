@@ -6,7 +6,16 @@
 . /test/sandboxes.sh
 mount_all
 make_image
+insmod /lib/modules/loop.ko
 make_sandbox one sleep
+# A disk, of which each container may write a mebibyte in a second.
+dd if=/dev/zero of=/tmp/disk bs=1M count=8 2>/dev/null
+losetup /dev/loop0 /tmp/disk
+cat >>/etc/lithos/sandboxes/one.yaml <<'YAML'
+max-io:
+  /dev/loop0: {write-bytes: 1Mi, read-operations: 500}
+  /no/such/disk: {write-bytes: 1Mi}
+YAML
 make_sandbox two greedy
 slice=/sys/fs/cgroup/lithos.slice
 one=$slice/one:web.0.scope
@@ -24,6 +33,28 @@ is_limited() {
     equal "$(cat $one/cpu.weight)" 20
     equal "$(cat $one/cpu.max)" "50000 100000"
     equal "$(cat $one/pids.max)" 20
+}
+
+disk_is_limited() {
+    equal "$(cat $one/io.max)" "7:0 rbps=max wbps=1048576 riops=500 wiops=max"
+    grep -q 'limits of the disk of /no/such/disk' /var/log/lithos/one.log || { logs; return 1; }
+}
+
+# write_in GROUP: seconds that it takes a process there to write three mebibytes, past the page cache.
+write_in() {
+    before=$(date +%s)
+    # shellcheck disable=SC2016
+    sh -c 'echo $$ >"$1/cgroup.procs" && exec dd if=/dev/zero of=/dev/loop0 bs=256k count=12 oflag=direct 2>/dev/null' sh "$1" || return 1
+    echo $(($(date +%s) - before))
+}
+
+disk_is_slow() {
+    mkdir /sys/fs/cgroup/free
+    free=$(write_in /sys/fs/cgroup/free)
+    limited=$(write_in $one)
+    rmdir /sys/fs/cgroup/free
+    above "$limited" "$free"
+    above "$limited" 1
 }
 
 two_members() { [ "$(wc -l <$one/cgroup.procs)" -eq 2 ]; }
@@ -53,6 +84,8 @@ is_killed_for_want_of_memory() {
 
 it "a container starts in its group" start
 it "its limits are in force" is_limited
+it "its disk is limited, and a path on no disk is told" disk_is_limited
+it "writing to that disk is slow" disk_is_slow
 it "the knot and the service are in it" has_members
 it "its namespace of groups is its own" sees_only_itself
 it "it ends" ends

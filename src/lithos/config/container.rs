@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::de::{Deserialize, Deserializer};
 use serde_derive::Deserialize;
 
+use super::io::IoCeilings;
 use super::{IdMap, Level};
 use crate::config::schema::{KeyRule, Kind, Structure};
 use keys::{KEYS, LIMITS};
@@ -277,6 +278,8 @@ pub struct Container {
     /// 1 to 10000.
     #[serde(default)]
     pub io_weight: Option<u64>,
+    /// Disk access by mount point.
+    pub io_limit: IoCeilings,
     /// Name of a signal, with or without SIG, or its number.
     pub stop_signal: String,
     /// Readiness.

@@ -5,6 +5,7 @@
 
 pub mod container;
 pub mod ids;
+pub mod io;
 pub mod master;
 pub mod network;
 pub mod processes;
@@ -22,6 +23,7 @@ use crate::config::{Document, Kind, Problems};
 
 pub use container::{Container, Role, TcpPort, VariableType, Volume};
 pub use ids::{is_within, IdMap, IdRange};
+pub use io::{IoCeilings, IoRates};
 pub use master::Master;
 pub use network::{BridgedNetwork, IpNetwork};
 pub use processes::{ProcessEntry, ProcessKind, Processes};

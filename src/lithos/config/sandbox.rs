@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_derive::Deserialize;
 
 use super::ids::{ID, MAPS, RANGES};
+use super::io::{IoCeilings, RATES};
 use super::network::BRIDGED;
 use super::{BridgedNetwork, IdMap, IdRange, Level, Master};
 use crate::config::schema::{
@@ -157,6 +158,12 @@ const LIMITS: &[Key] = &[
     optional("max_pids", CEILING, "Most processes of a container."),
     optional("max_fileno", CEILING, "Most open files of a process."),
     with(
+        "max_io",
+        RATES,
+        Default::Map,
+        "Most disk access of a container, by a path of the host or its block device.",
+    ),
+    with(
         "output_log",
         Kind::Choice(&["sandbox", "process"]),
         Default::Text("sandbox"),
@@ -301,6 +308,8 @@ pub struct Sandbox {
     /// Open files of a process.
     #[serde(default)]
     pub max_fileno: Option<u64>,
+    /// Disk access by path of the host.
+    pub max_io: IoCeilings,
     /// Which output shares a file.
     pub output_log: OutputLog,
     /// Form of its lines.

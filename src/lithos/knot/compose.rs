@@ -122,6 +122,7 @@ pub fn compose(s: &Sources<'_>) -> Result<Design, String> {
         directories,
         sockets: sockets(s, bridged),
         limits: limits(s.sandbox, s.container),
+        disks: disks(s)?,
         network: network(s),
         supervision: supervision(s)?,
         ids,
@@ -360,6 +361,44 @@ fn limits(sandbox: &Sandbox, container: &Container) -> Limits {
         io_weight: container.io_weight,
         io_max: Vec::new(),
         oom_group: false,
+    }
+}
+
+/// Those of the sandbox by places of the host, those of the image by its mount points.
+fn disks(s: &Sources<'_>) -> Result<Vec<DiskCeiling>, String> {
+    let of_sandbox = s.sandbox.max_io.iter().map(|(path, rates)| {
+        Ok(DiskCeiling {
+            beneath: path.clone(),
+            path: None,
+            rates: rates.clone(),
+        })
+    });
+    let of_image = s.container.io_limit.iter().map(|(point, rates)| {
+        let place = disk_place(s, point).map_err(|why| format!("io-limit {}: {why}", point.display()))?;
+        Ok(DiskCeiling {
+            beneath: place.beneath,
+            path: Some(place.path),
+            rates: rates.clone(),
+        })
+    });
+    of_sandbox.chain(of_image).collect()
+}
+
+fn disk_place(s: &Sources<'_>, point: &Path) -> Result<Place, String> {
+    let (readonly, writable) = (&s.sandbox.readonly_paths, &s.sandbox.writable_paths);
+    match s.container.volumes.get(point) {
+        Some(Volume::Readonly(path)) => beneath(path, &[readonly, writable]),
+        Some(Volume::Persistent(v)) => beneath(&v.path, &[writable]),
+        Some(Volume::Statedir(_)) => Ok(Place {
+            beneath: s.master.state_dir(),
+            path: s.name.into(),
+        }),
+        Some(Volume::Tmpfs(_)) => Err("is memory, on no disk".into()),
+        None if point == Path::new("/") => Ok(Place {
+            beneath: s.sandbox.image_dir.clone(),
+            path: s.image.into(),
+        }),
+        None => Err("is neither / nor the mount point of a volume".into()),
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::container::Plan;
+use crate::lithos::config::IoRates;
 use crate::lithos::network::Attachment;
 use crate::sys::capability::Capabilities;
 use crate::sys::cgroup::Limits;
@@ -35,6 +36,8 @@ pub struct Design {
     pub sockets: Vec<Socket>,
     /// Limits of the control group.
     pub limits: Limits,
+    /// Ceilings of disk access.
+    pub disks: Vec<DiskCeiling>,
     /// Its network.
     pub network: Network,
     /// What happens when the process ends, or has to.
@@ -69,6 +72,17 @@ pub struct Directory {
     pub gid: u32,
     /// One that exists gets owner and mode, too.
     pub always: bool,
+}
+
+/// A ceiling of disk access, for the device that holds a place of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskCeiling {
+    /// Trusted path of the host.
+    pub beneath: PathBuf,
+    /// Path in that directory, whose links cannot lead out of it; `None` = `beneath` itself, which may be a block device.
+    pub path: Option<PathBuf>,
+    /// Most in a second.
+    pub rates: IoRates,
 }
 
 /// Ids of the process.
@@ -224,6 +238,9 @@ impl fmt::Display for Design {
             writeln!(f, "{socket}")?;
         }
         writeln!(f, "limits {}", limits(&self.limits))?;
+        for disk in &self.disks {
+            writeln!(f, "{disk}")?;
+        }
         writeln!(f, "network {}", self.network)?;
         write!(f, "{}", self.supervision)
     }
@@ -246,6 +263,27 @@ impl fmt::Display for Directory {
             "directory {}//{path} mode={mode:o} uid={uid} gid={gid}{when}",
             beneath.display()
         )
+    }
+}
+
+impl fmt::Display for DiskCeiling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "limits of the disk of {}", self.beneath.display())?;
+        if let Some(path) = self.path.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+            write!(f, "//{}", path.strip_prefix("/").unwrap_or(path).display())?;
+        }
+        let rates = [
+            ("read-bytes", self.rates.read_bytes),
+            ("write-bytes", self.rates.write_bytes),
+            ("read-operations", self.rates.read_operations),
+            ("write-operations", self.rates.write_operations),
+        ];
+        for (name, rate) in rates {
+            if let Some(rate) = rate {
+                write!(f, " {name}={rate}")?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use log::Level;
 
 use super::design::{Design, Network, Socket};
+use super::disks;
 use super::flags::{Key, TOOL};
 use super::inner::{wait_for_release, Inner};
 use super::load::{load, Loaded};
@@ -20,7 +21,7 @@ use crate::container::{Op, Plan, Source};
 use crate::lithos::config::ProcessKind;
 use crate::lithos::log::lines::Form;
 use crate::lithos::network;
-use crate::sys::cgroup::{Cgroups, Options, Scope};
+use crate::sys::cgroup::{Cgroups, Limits, Options, Scope};
 use crate::sys::descriptors::{close_all_but, inherited};
 use crate::sys::listen;
 use crate::sys::mount::Flags;
@@ -278,10 +279,14 @@ impl Launch {
         if !has_tree {
             groups.prepare().map_err(fail)?;
         }
-        let scope = groups
-            .create(&self.design.name, &self.design.limits)
-            .map_err(fail)?;
-        for unset in scope.unset() {
+        let (io_max, mut unset) = disks::resolve(&self.design.disks);
+        let limits = Limits {
+            io_max,
+            ..self.design.limits.clone()
+        };
+        let scope = groups.create(&self.design.name, &limits).map_err(fail)?;
+        unset.extend_from_slice(scope.unset());
+        for unset in unset {
             self.report
                 .say(Level::Warn, &format!("{}: {unset}", self.design.name));
         }

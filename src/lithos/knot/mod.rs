@@ -4,6 +4,7 @@
 
 pub mod compose;
 pub mod design;
+mod disks;
 mod flags;
 mod hosts;
 mod inner;

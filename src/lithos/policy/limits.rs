@@ -1,7 +1,9 @@
 //! Ceilings of the sandbox, which an image cannot raise.
 
+use std::path::Path;
+
 use super::Violation;
-use crate::lithos::config::{Container, Sandbox};
+use crate::lithos::config::{Container, Sandbox, Volume};
 
 /// A file without `memory-limit` has this one.
 const NO_LIMIT: u64 = i64::MAX as u64;
@@ -56,5 +58,23 @@ pub(super) fn check(sandbox: &Sandbox, container: &Container) -> Vec<Violation> 
             )
         })
     });
-    over.collect()
+    let mut found: Vec<Violation> = over.collect();
+    found.extend(
+        container
+            .io_limit
+            .keys()
+            .filter_map(|point| check_io(container, point)),
+    );
+    found
+}
+
+/// A container file cannot name places of the host: it says which of its own it means.
+fn check_io(container: &Container, point: &Path) -> Option<Violation> {
+    let what = match container.volumes.get(point) {
+        _ if point == Path::new("/") => return None,
+        Some(Volume::Tmpfs(_)) => "is memory, on no disk",
+        Some(_) => return None,
+        None => "is neither / nor the mount point of a volume",
+    };
+    Some(Violation::new("io-limit", format!("{} {what}", point.display())))
 }

@@ -197,6 +197,13 @@ fn processes_and_limits() {
     refused("max-memory: 10Mi", "memory-limit: 11Mi", "", "memory-limit");
     refused("max-pids: 10", "pids-limit: 11", "", "pids-limit");
     accepted("max-memory: 10Mi\nmax-fileno: 100", "", "");
+    accepted(
+        "max-io: {/dev/sda: {read-bytes: 1Mi}}",
+        "io-limit: {/: {write-bytes: 1k}, /s: {read-operations: 5}}\nvolumes: {/s: !Statedir {}}",
+        "",
+    );
+    refused("", "io-limit: {/s: {read-bytes: 1}}", "", "io-limit");
+    refused("", "io-limit: {/s: {}}\nvolumes: {/s: !Tmpfs {}}", "", "io-limit");
     let sandbox: Sandbox = parse("s", b"max-memory: 10\nmax-fileno: 100").unwrap();
     let container: Container = parse("c", b"executable: /x").unwrap();
     let given = ceilings(&sandbox, &container);

@@ -3,7 +3,10 @@
 //! Pure: what is to be written where is decided here, and written in [`super::scope`].
 //! Source: `Documentation/admin-guide/cgroup-v2.rst` and `cgroup-v1/` of the kernel.
 
+mod io;
+
 use super::Version;
+pub use io::IoMax;
 
 /// Length of the period of [`Limits::cpu_quota`], microseconds.
 pub const CPU_PERIOD: u64 = 100_000;
@@ -29,21 +32,6 @@ pub struct Limits {
     pub io_max: Vec<IoMax>,
     /// Out of memory kills the whole group rather than one process; v2 only.
     pub oom_group: bool,
-}
-
-/// Ceiling for one block device; `None` is no ceiling.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct IoMax {
-    /// Major and minor number.
-    pub device: (u32, u32),
-    /// Bytes read in a second.
-    pub read_bytes: Option<u64>,
-    /// Bytes written in a second.
-    pub write_bytes: Option<u64>,
-    /// Reads in a second.
-    pub read_operations: Option<u64>,
-    /// Writes in a second.
-    pub write_operations: Option<u64>,
 }
 
 /// One value for a control file.
@@ -171,6 +159,14 @@ impl Limits {
         ]
     }
 
+    /// What a group that is used again still has of ceilings that are not wanted any more; `read` gives the text of a control file.
+    pub fn stale(&self, controller: &str, version: Version, read: impl Fn(&str) -> String) -> Vec<Setting> {
+        match controller {
+            "io" => io::stale(&self.io_max, version, read),
+            _ => Vec::new(),
+        }
+    }
+
     fn io_v2(&self) -> Vec<Setting> {
         let weight = self.io_weight.unwrap_or(100).clamp(1, 10_000);
         let no_weight = self.io_weight.is_none();
@@ -190,45 +186,6 @@ impl Limits {
         let mut settings = vec![setting("io", file, weight, self.io_weight.is_none())];
         settings.extend(self.io_max.iter().flat_map(IoMax::throttles));
         settings
-    }
-}
-
-impl IoMax {
-    /// `MAJ:MIN rbps=… wbps=… riops=… wiops=…`
-    fn line(&self) -> String {
-        let text = |n: Option<u64>| n.map_or("max".to_string(), |n| n.to_string());
-        let (major, minor) = self.device;
-        format!(
-            "{major}:{minor} rbps={} wbps={} riops={} wiops={}",
-            text(self.read_bytes),
-            text(self.write_bytes),
-            text(self.read_operations),
-            text(self.write_operations)
-        )
-    }
-
-    /// The same for v1, a file each; 0 takes a ceiling away.
-    fn throttles(&self) -> Vec<Setting> {
-        const BYTES: [&[&str]; 2] = [
-            &["blkio.throttle.read_bps_device"],
-            &["blkio.throttle.write_bps_device"],
-        ];
-        const OPERATIONS: [&[&str]; 2] = [
-            &["blkio.throttle.read_iops_device"],
-            &["blkio.throttle.write_iops_device"],
-        ];
-        let [read_bytes, write_bytes] = BYTES;
-        let [read_operations, write_operations] = OPERATIONS;
-        let (major, minor) = self.device;
-        [
-            (read_bytes, self.read_bytes),
-            (write_bytes, self.write_bytes),
-            (read_operations, self.read_operations),
-            (write_operations, self.write_operations),
-        ]
-        .into_iter()
-        .filter_map(|(file, value)| Some(setting("io", file, format!("{major}:{minor} {}", value?), false)))
-        .collect()
     }
 }
 

@@ -106,7 +106,10 @@ impl Scope {
         for controller in ["memory", "cpu", "pids", "io"] {
             match self.parts.iter().find(|part| part.has(controller)) {
                 Some(part) => {
-                    let (settings, missing) = limits.settings(controller, part.version);
+                    let (mut settings, missing) = limits.settings(controller, part.version);
+                    if !part.is_new {
+                        settings.extend(limits.stale(controller, part.version, |file| part.text(file)));
+                    }
                     self.unset
                         .extend(missing.map(|what| format!("{what} is not available")));
                     let failed = part.apply(settings);
@@ -245,6 +248,11 @@ impl Part {
             dir: branch.scope(name)?,
             is_new,
         })
+    }
+
+    /// Of a control file; empty when it cannot be read.
+    fn text(&self, file: &str) -> String {
+        control::read(self.dir.as_fd(), file).unwrap_or_default()
     }
 
     fn has(&self, controller: &str) -> bool {

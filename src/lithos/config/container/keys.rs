@@ -1,6 +1,7 @@
 //! The keys of a container file: names, kinds, ranges, defaults and what they mean. Types and reading stand beside.
 
 use super::super::ids::{ID, MAPS};
+use super::super::io::RATES;
 use crate::config::schema::{flag, optional, required, strings, variant, with, Default, Key, KeyRule, Kind};
 use crate::config::schema::{PathRule, Structure, Variant};
 
@@ -147,6 +148,12 @@ pub const LIMITS: &[Key] = &[
         "io_weight",
         Kind::Integer { min: 1, max: 10_000 },
         "Share of input and output.",
+    ),
+    with(
+        "io_limit",
+        RATES,
+        Default::Map,
+        "Most disk access, by mount point: / or that of a volume.",
     ),
     with(
         "stop_signal",
