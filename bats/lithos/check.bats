@@ -239,9 +239,19 @@ stop-signal: SIGUSR2'
 
 @test "--explain shows which disks are limited, by the place that is on them" {
     sandbox 'max-io: {/srv/db: {write-bytes: 1Mi}}'
-    container 'io-limit: {/: {read-bytes: 2Mi}, /tmp: {write-operations: 5}}
+    container 'user-id: 1
+io-limit: {/: {read-bytes: 2Mi}, /tmp: {write-operations: 5}}
 volumes: {/tmp: !Statedir {path: /}}'
     check --explain app/web
     has 'limits of the disk of /srv/db write-bytes=1048576' "limits of the disk of $PWD/images//img.v1 read-bytes=2097152" \
         'limits of the disk of /run/lithos/state//app/web.0 write-operations=5'
+}
+
+@test "a facility of syslog that does not exist is a warning" {
+    echo 'syslog-facility: LOG_Local3' >> master.yaml
+    passes
+    sed -i 's/LOG_Local3/local9/' master.yaml
+    check
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *'WARN '*'syslog-facility "local9"'* ]]
 }

@@ -12,6 +12,7 @@ use self::flags::{Key, TOOL};
 use super::config::master::DEFAULT_PATH;
 use super::config::{self, Container, Master, ProcessEntry, ProcessKind, Processes, Sandbox};
 use super::instance::{Instance, InstanceName};
+use super::log::syslog;
 use super::{image, policy, program, sandboxes};
 use crate::cli::output::{complain, print};
 use crate::cli::Parsed;
@@ -115,8 +116,12 @@ fn whole(parsed: &Parsed<Key>, report: &mut Report) {
         Ok(master) => master,
         Err(problems) => return report.error(problems.to_string()),
     };
-    if master.syslog_facility.is_some() {
-        report.warning("syslog-facility has no effect in this version: logs go to files");
+    if let Some(name) = master.syslog_facility.as_ref() {
+        if syslog::facility(name).is_none() {
+            report.warning(&format!(
+                "syslog-facility {name:?} is not known: logs go to files"
+            ));
+        }
     }
     host(&master, parsed.has(Key::Verbose), report);
     let dir = master.sandboxes_dir(&path);

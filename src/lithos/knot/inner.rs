@@ -88,6 +88,7 @@ impl Inner {
         if self.network == Network::Loopback {
             crate::sys::loopback::up()?;
         }
+        self.report.leave_root();
         root.enter().map_err(|e| {
             let hint = e.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
             io::Error::other(format!("{e}{hint}"))

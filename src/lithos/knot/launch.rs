@@ -19,7 +19,9 @@ use super::state;
 use crate::cli::Parsed;
 use crate::container::{Op, Plan, Source};
 use crate::lithos::config::ProcessKind;
+use crate::lithos::log::journal::Journal;
 use crate::lithos::log::lines::Form;
+use crate::lithos::log::syslog::Syslog;
 use crate::lithos::network;
 use crate::sys::cgroup::{Cgroups, Limits, Options, Scope};
 use crate::sys::descriptors::{close_all_but, inherited};
@@ -97,8 +99,9 @@ impl Launch {
             format: loaded.sandbox.output_format,
             name: name.to_string(),
         };
-        let report =
-            Report::open(form, &log, &loaded.output_log(), &level, stderr).map_err(|e| e.to_string())?;
+        let syslog = Syslog::of_sandbox(&loaded.master, &loaded.name.sandbox);
+        let journal = Journal::open_or_stderr(&log, &level, stderr).to_syslog(syslog);
+        let report = Report::open(form, journal, &loaded.output_log()).map_err(|e| e.to_string())?;
         let said = |e: String| {
             report.say(Level::Error, &format!("{name}: {e}"));
             e

@@ -8,10 +8,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use log::{Level, LevelFilter};
+use log::Level;
 
 use super::message::Outcome;
 use crate::lithos::config::sandbox::OutputFormat;
+use crate::lithos::log::journal::Journal;
 use crate::lithos::log::lines::{Form, Lines};
 use crate::sys::calendar::Date;
 
@@ -19,30 +20,24 @@ use crate::sys::calendar::Date;
 #[derive(Debug)]
 pub struct Report {
     form: Form,
-    log: Option<File>,
+    journal: Journal,
     output: File,
     /// Lines of output that could not be written since the last one that could.
     lost: u64,
-    level: LevelFilter,
-    stderr: bool,
 }
 
 impl Report {
-    /// Opens the files for appending and makes missing ones.
+    /// Opens the file of the output for appending and makes a missing one.
     ///
-    /// Errors: the output log cannot be opened. Without the other log messages go to standard error.
-    pub fn open(form: Form, log: &Path, output: &Path, level: &str, stderr: bool) -> io::Result<Report> {
-        let log = append(log);
+    /// Errors: it cannot be opened.
+    pub fn open(form: Form, journal: Journal, output: &Path) -> io::Result<Report> {
         let output = append(output)
             .map_err(|e| io::Error::new(e.kind(), format!("output log {}: {e}", output.display())))?;
         Ok(Report {
             form,
             lost: 0,
-            stderr: stderr || log.is_err(),
-            log: log.ok(),
+            journal,
             output,
-            // As documented, an unknown word means this.
-            level: level.parse().unwrap_or(LevelFilter::Warn),
         })
     }
 
@@ -53,22 +48,17 @@ impl Report {
 
     /// Descriptors to keep.
     pub fn fds(&self) -> Vec<BorrowedFd<'_>> {
-        let log = self.log.iter().map(AsFd::as_fd);
-        log.chain([self.output.as_fd()]).collect()
+        self.journal.fds().chain([self.output.as_fd()]).collect()
     }
 
     /// A line of the log.
     pub fn say(&self, level: Level, text: &str) {
-        if level > self.level {
-            return;
-        }
-        let line = format!("[{}][{level}] {}\n", Date::now(), one_line(text));
-        if let Some(mut log) = self.log.as_ref() {
-            let _ = log.write_all(line.as_bytes());
-        }
-        if self.stderr {
-            let _ = io::stderr().write_all(line.as_bytes());
-        }
+        self.journal.say(level, text);
+    }
+
+    /// See [`Journal::leave_root`].
+    pub fn leave_root(&mut self) {
+        self.journal.leave_root();
     }
 
     /// Before the process is started.
@@ -158,12 +148,6 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
-/// What comes from configurations and images must not begin lines of its own.
-fn one_line(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(clean).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,7 +161,8 @@ mod tests {
             format: OutputFormat::Plain,
             name: "app/web.0".into(),
         };
-        let report = Report::open(form, &log, &output, "warn", false).unwrap();
+        let journal = Journal::open(&log, "warn", false).unwrap();
+        let report = Report::open(form, journal, &output).unwrap();
         report.starting("/bin/x", &["a b".into(), "\n".into()]);
         let text = std::fs::read_to_string(&output).unwrap();
         assert!(
@@ -188,7 +173,7 @@ mod tests {
         report.say(Level::Error, "two\nlines");
         let text = std::fs::read_to_string(&log).unwrap();
         assert!(
-            text.ends_with("Z][ERROR] two lines\n") && text.lines().count() == 1,
+            text.ends_with("Z][ERROR] two; lines\n") && text.lines().count() == 1,
             "{text}"
         );
     }

@@ -9,7 +9,6 @@ mod dry_run;
 pub mod figures;
 pub mod handover;
 pub mod inspect;
-mod journal;
 pub mod last_good;
 mod leftovers;
 pub mod machine;

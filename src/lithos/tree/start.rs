@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::handover::{self, Life, State};
-use super::journal::Journal;
 use super::leftovers::Leftovers;
 use super::machine::{Found, Machine, Reading};
 use super::pid_file::PidFile;
@@ -17,7 +16,9 @@ use super::supervisor::{Live, Supervisor};
 use super::{adoption, last_good};
 use crate::cli::Parsed;
 use crate::lithos::config::Master;
+use crate::lithos::log::journal::Journal;
 use crate::lithos::log::rotation::Rotation;
+use crate::lithos::log::syslog::Syslog;
 use crate::lithos::{init, program};
 use crate::sys::cgroup::{Cgroups, Options};
 use crate::sys::passing::Passage;
@@ -178,8 +179,9 @@ fn metrics_path(master: &Master, program: &Path) -> PathBuf {
 fn journal(master: &Master, parsed: &Parsed<Key>) -> Result<Journal, String> {
     let path = master.log_file();
     let level = parsed.last(Key::LogLevel).unwrap_or(&master.log_level);
-    Journal::open(&path, level, parsed.has(Key::LogStderr))
-        .map_err(|e| format!("log {}: {e}", path.display()))
+    let journal = Journal::open(&path, level, parsed.has(Key::LogStderr))
+        .map_err(|e| format!("log {}: {e}", path.display()))?;
+    Ok(journal.to_syslog(Syslog::of_tree(master)))
 }
 
 fn pid_file(master: &Master, state: Option<&State>) -> Result<PidFile, String> {

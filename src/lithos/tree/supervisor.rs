@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::journal::Journal;
 use super::leftovers::Leftovers;
 use super::machine::{Action, End, Event, Instance, Machine};
 use super::pid_file::PidFile;
@@ -17,6 +16,7 @@ use super::spawn::Launcher;
 use super::{inspect, reading};
 use crate::lithos::config::Master;
 use crate::lithos::knot::message::{self, Message, Outcome};
+use crate::lithos::log::journal::Journal;
 use crate::lithos::log::rotation::Rotation;
 use crate::lithos::taken::{self, Taken};
 use crate::lithos::{history, init};
