@@ -1,7 +1,7 @@
 //! Filters that allow a list of calls and refuse everything else, also what future kernels add.
 //!
-//! The program is a walk over ascending ranges of numbers; the kernel evaluates it once for each number and then
-//! remembers which calls are always allowed (Linux 5.11).
+//! The program is a binary search among ranges of numbers; the kernel evaluates it once for each number when it is
+//! installed, and then remembers which calls are always allowed (Linux 5.11).
 
 use std::io;
 use std::ptr;
@@ -10,13 +10,11 @@ use super::super::process::check;
 use super::{ALLOW, RETURN, SET_MODE_FILTER};
 
 const LOAD: u16 = 0x20;
+const JUMP: u16 = 0x05;
 const JUMP_EQ: u16 = 0x15;
-const JUMP_GT: u16 = 0x25;
 const JUMP_GE: u16 = 0x35;
 const JUMP_SET: u16 = 0x45;
 const ERRNO: u32 = 0x0005_0000;
-/// Marks calls of the x32 interface, which share the architecture of x86-64.
-const X32_BIT: u32 = 0x4000_0000;
 /// Offsets in `struct seccomp_data`.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
@@ -78,39 +76,79 @@ fn program(calls: &[i64], exceptions: &[Exception]) -> Vec<libc::sock_filter> {
         op(JUMP_EQ, 1, 0, OURS),
         refuse(libc::ENOSYS),
         op(LOAD, 0, 0, NUMBER),
-        op(JUMP_GE, 0, 1, X32_BIT),
-        refuse(libc::ENOSYS),
     ];
-    for exception in exceptions {
-        out.extend(except(*exception));
-    }
-    let ranges = ranges(calls);
-    for (first, last) in &ranges {
-        out.extend([
-            op(JUMP_GE, 0, 2, *first),
-            op(JUMP_GT, 1, 0, *last),
-            op(RETURN, 0, 0, ALLOW),
-        ]);
-    }
-    let last = ranges.last().map_or(0, |(_, last)| *last);
-    out.extend([op(JUMP_GT, 0, 1, last), refuse(libc::ENOSYS), refuse(libc::EPERM)]);
+    out.extend(search(&stretches(&ranges(calls), exceptions)));
     out
 }
 
-/// Begins and ends with the number in the accumulator.
+/// The number in the accumulator to its answer, by halving: the kernel tries all numbers when a filter is installed, so
+/// that a walk over all ranges would cost more than the rest of the start.
+fn search(stretches: &[(u32, Vec<libc::sock_filter>)]) -> Vec<libc::sock_filter> {
+    let (low, high) = stretches.split_at(stretches.len() / 2);
+    let Some((middle, answer)) = high.first() else {
+        return Vec::new();
+    };
+    if low.is_empty() {
+        return answer.clone();
+    }
+    let below = search(low);
+    let mut out = match u8::try_from(below.len()) {
+        Ok(skipped) => vec![op(JUMP_GE, skipped, 0, *middle)],
+        Err(_) => vec![op(JUMP_GE, 0, 1, *middle), op(JUMP, 0, 0, below.len() as u32)],
+    };
+    out.extend(below);
+    out.extend(search(high));
+    out
+}
+
+/// All numbers as ascending stretches, each with its first number and the instructions of its answer.
+fn stretches(ranges: &[(u32, u32)], exceptions: &[Exception]) -> Vec<(u32, Vec<libc::sock_filter>)> {
+    let listed = ranges.last().map_or(0, |(_, last)| last.saturating_add(1));
+    let excepted = exceptions.iter().map(|exception| exception.call() as u32);
+    let mut firsts: Vec<u32> = [0, listed].into_iter().collect();
+    firsts.extend(
+        ranges
+            .iter()
+            .flat_map(|(first, last)| [*first, last.saturating_add(1)]),
+    );
+    firsts.extend(excepted.flat_map(|call| [call, call.saturating_add(1)]));
+    firsts.sort_unstable();
+    firsts.dedup();
+    let allowed = |call: u32| {
+        ranges
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&call))
+    };
+    let answer = |call: u32| match call {
+        _ if allowed(call) => op(RETURN, 0, 0, ALLOW),
+        _ if call >= listed => refuse(libc::ENOSYS),
+        _ => refuse(libc::EPERM),
+    };
+    let instructions = |call: u32| {
+        let own = exceptions
+            .iter()
+            .filter(|exception| exception.call() as u32 == call);
+        own.flat_map(|exception| except(*exception))
+            .chain([answer(call)])
+            .collect()
+    };
+    firsts
+        .into_iter()
+        .map(|call| (call, instructions(call)))
+        .collect()
+}
+
+/// What is looked at before the answer of a call that is an exception. The number is not needed any more.
 fn except(exception: Exception) -> Vec<libc::sock_filter> {
-    let call = exception.call() as u32;
     let (code, argument, value) = match exception {
-        Exception::Errno(_, errno) => return vec![op(JUMP_EQ, 0, 1, call), refuse(errno)],
+        Exception::Errno(_, errno) => return vec![refuse(errno)],
         Exception::Bits(_, argument, bits) => (JUMP_SET, argument, bits),
         Exception::Value(_, argument, value) => (JUMP_EQ, argument, value),
     };
     vec![
-        op(JUMP_EQ, 0, 4, call),
         op(LOAD, 0, 0, ARGUMENTS + 8 * argument),
         op(code, 0, 1, value),
         refuse(libc::EPERM),
-        op(LOAD, 0, 0, NUMBER),
     ]
 }
 
@@ -137,6 +175,65 @@ mod tests {
     fn ranges_join_neighbours() {
         assert_eq!(ranges(&[5, 1, 2, 2, 3, 9]), [(1, 3), (5, 5), (9, 9)]);
         assert!(ranges(&[]).is_empty());
+    }
+
+    /// What the program returns for a call with these low halves of its arguments, and after how many instructions.
+    fn evaluate(program: &[libc::sock_filter], call: u32, arguments: [u32; 2]) -> (u32, usize) {
+        let (mut at, mut accumulator) = (0, 0);
+        for steps in 1.. {
+            let i = program[at];
+            at += 1;
+            let holds = match i.code {
+                RETURN => return (i.k, steps),
+                JUMP_EQ => accumulator == i.k,
+                JUMP_GE => accumulator >= i.k,
+                JUMP_SET => accumulator & i.k != 0,
+                JUMP => {
+                    at += i.k as usize;
+                    continue;
+                }
+                _ => {
+                    accumulator = match i.k {
+                        NUMBER => call,
+                        ARCHITECTURE => OURS,
+                        argument => arguments[(argument - ARGUMENTS) as usize / 8],
+                    };
+                    continue;
+                }
+            };
+            at += usize::from(if holds { i.jt } else { i.jf });
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn every_number_has_its_answer_after_few_steps() {
+        let calls: Vec<i64> = (0..600).filter(|n| n % 7 < 3 || n % 5 == 0).collect();
+        let exceptions = [
+            Exception::Value(41, 0, 40),
+            Exception::Value(41, 0, 38),
+            Exception::Bits(14, 1, 6),
+            Exception::Errno(599, 38),
+            Exception::Errno(700, 5),
+        ];
+        let program = program(&calls, &exceptions);
+        for call in (0..800).chain([0x4000_0000, 0x4000_0001, u32::MAX]) {
+            let (plain, steps) = evaluate(&program, call, [0, 0]);
+            let expected = match i64::from(call) {
+                599 => ERRNO | 38,
+                700 => ERRNO | 5,
+                n if calls.contains(&n) => ALLOW,
+                n if n > 597 => ERRNO | libc::ENOSYS as u32,
+                _ => ERRNO | libc::EPERM as u32,
+            };
+            assert_eq!(plain, expected, "{call}");
+            assert!(steps <= 20, "{call}: {steps}");
+        }
+        let eperm = ERRNO | libc::EPERM as u32;
+        for (call, arguments) in [(41, [40, 0]), (41, [38, 9]), (14, [0, 2]), (14, [7, 4])] {
+            assert_eq!(evaluate(&program, call, arguments).0, eperm, "{call}");
+        }
+        assert_eq!(evaluate(&program, 14, [6, 1]).0, ALLOW);
     }
 
     /// errno of a call without meaningful arguments.
