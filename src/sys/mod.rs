@@ -18,6 +18,7 @@ pub mod keyring;
 pub mod listen;
 pub mod loopback;
 pub mod machine;
+pub mod memory;
 pub mod mmap;
 pub mod monotonic;
 pub mod mount;

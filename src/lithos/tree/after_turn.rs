@@ -1,9 +1,11 @@
-//! What the tree does at the end of each turn of its loop, whatever happened in it: metrics and output logs.
+//! What the tree does between the turns of its loop, whatever happened in it: metrics, output logs, memory.
 
 use std::time::{Duration, Instant, SystemTime};
 
+use log::Level;
+
 use super::supervisor::Supervisor;
-use crate::sys::monotonic;
+use crate::sys::{memory, monotonic};
 
 /// Time between two looks at output logs, if any is to be rotated. Otherwise an idle tree never wakes up.
 const ROTATION: Duration = Duration::from_secs(10);
@@ -17,6 +19,17 @@ impl Supervisor {
                 self.journal.error(&problem);
             }
             self.rotates_at = now.checked_add(ROTATION);
+        }
+    }
+
+    /// Gives back the memory that reading the configuration has needed, once everything has been started.
+    pub fn settle(&mut self) {
+        if self.settling && self.lives.values().all(|live| live.outer.is_none()) {
+            self.settling = false;
+            if let Err(e) = memory::give_back() {
+                self.journal
+                    .say(Level::Debug, &format!("memory is not given back: {e}"));
+            }
         }
     }
 

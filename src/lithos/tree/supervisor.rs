@@ -43,7 +43,7 @@ pub struct Live {
     /// Why it could not be set up.
     pub failure: Option<String>,
     /// How its process ended.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<Box<Outcome>>,
 }
 
 /// Everything the loop needs.
@@ -81,6 +81,8 @@ pub struct Supervisor {
     pub rotates_at: Option<Instant>,
     /// What the operator says.
     pub signals: Signals,
+    /// Containers are being set up since the last reload.
+    pub settling: bool,
     /// Everything has ended, and by which signal it was asked for.
     pub finished: bool,
     /// The last signal that asked for the end.
@@ -98,6 +100,7 @@ impl Supervisor {
     /// Runs until everything has been stopped on request.
     pub fn run(&mut self) {
         while !self.finished {
+            self.settle();
             let happened = self.wait();
             self.machine.figures.turns += 1;
             for ready in happened {
@@ -249,7 +252,7 @@ impl Supervisor {
         if let Some(why) = &live.failure {
             return self.failed(name, why);
         }
-        let written = || Outcome::parse(&self.records.exit_text(name)?);
+        let written = || Outcome::parse(&self.records.exit_text(name)?).map(Box::new);
         let outcome = live.outcome.or_else(written);
         let normal = match status {
             Some(status) => status == Status::Exited(0),
@@ -323,7 +326,7 @@ impl Supervisor {
                 let (normal, oom) = (outcome.normal, outcome.oom);
                 self.tell(name, Event::Restarted(End { normal, oom }));
             }
-            Message::Exit(outcome) => live.outcome = Some(outcome),
+            Message::Exit(outcome) => live.outcome = Some(Box::new(outcome)),
         }
     }
 
@@ -442,6 +445,7 @@ impl Supervisor {
 
     /// Reads the configuration and brings what runs in line with it.
     pub fn configure(&mut self) {
+        self.settling = true;
         let begun = monotonic::millis();
         let read = reading::read(&self.master, &self.master_path);
         for problem in &read.problems {
