@@ -199,7 +199,14 @@ fn start_helper(program: &Path, pid: i32, map: &IdMap, messages: BorrowedFd<'_>)
     for m in &map.0 {
         argv.extend([m.inside, m.outside, m.count].map(|n| n.to_string().into()));
     }
-    process::spawn(program, &argv, &[], messages)
+    let start = process::Start {
+        program,
+        argv: &argv,
+        env: &[],
+        descriptors: &[(messages, 2)],
+        ignored: 0,
+    };
+    process::spawn(&start)
         .map_err(|e| io::Error::new(e.kind(), format!("can't start {}: {e}", program.display())))
 }
 

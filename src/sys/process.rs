@@ -22,7 +22,7 @@ pub(super) use parent::now_child_of;
 pub use parent::set_parent_death_signal;
 use parent::watch_self;
 pub use signal::{kill, kill_group, kill_namespace, kill_own_group, name_of_signal, signal_by_name};
-pub use spawn::spawn;
+pub use spawn::{spawn, Start};
 
 /// Highest signal number of Linux on the architectures supported.
 const LAST_SIGNAL: i32 = 64;
@@ -364,16 +364,15 @@ pub fn set_process_group(pid: i32, pgid: i32) -> io::Result<()> {
     check(unsafe { libc::setpgid(pid, pgid) })
 }
 
+/// Signals that this process ignores: bit n-1 is signal n; all of them when `/proc` does not tell.
+pub fn ignored_signals() -> u64 {
+    signals_of_status(|status| signals(status, "SigIgn:")).unwrap_or(u64::MAX)
+}
+
 /// Gives every signal its default action and empties the mask, so that the program to be executed starts as from
 /// a login shell (Rust's runtime ignores SIGPIPE, callers may ignore more).
 pub fn reset_signals() -> io::Result<()> {
-    // In one read: this happens at every start of a program.
-    let mut status = [0; 4096];
-    let changed = std::fs::File::open("/proc/self/status")
-        .and_then(|mut file| io::Read::read(&mut file, &mut status))
-        .ok()
-        .and_then(|n| changed_signals(&String::from_utf8_lossy(status.get(..n)?)))
-        .unwrap_or(u64::MAX);
+    let changed = signals_of_status(changed_signals).unwrap_or(u64::MAX);
     for signal in 1..=LAST_SIGNAL {
         let fixed = signal == libc::SIGKILL || signal == libc::SIGSTOP;
         if changed & (1 << (signal - 1)) != 0 && !fixed {
@@ -383,14 +382,26 @@ pub fn reset_signals() -> io::Result<()> {
     set_mask(0).map(drop)
 }
 
-/// Bits of the signals that are ignored or caught, from `/proc/self/status`.
+/// What `read` finds in our `/proc/self/status`.
+fn signals_of_status(read: impl FnOnce(&str) -> Option<u64>) -> Option<u64> {
+    // In one read: this happens at every start of a program.
+    let mut status = [0; 4096];
+    let n = std::fs::File::open("/proc/self/status")
+        .and_then(|mut file| io::Read::read(&mut file, &mut status))
+        .ok()?;
+    read(&String::from_utf8_lossy(status.get(..n)?))
+}
+
+/// Bits of the signals that are ignored or caught.
 fn changed_signals(status: &str) -> Option<u64> {
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?.trim();
-        // A shorter one was cut off at the end of the buffer.
-        (line.len() == 16).then(|| u64::from_str_radix(line, 16).ok())?
-    };
-    Some(field("SigIgn:")? | field("SigCgt:")?)
+    Some(signals(status, "SigIgn:")? | signals(status, "SigCgt:")?)
+}
+
+/// Bits of the signals in a field of `/proc/PID/status` (proc_pid_status(5)).
+fn signals(status: &str, field: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?.trim();
+    // A shorter one was cut off at the end of the buffer.
+    (line.len() == 16).then(|| u64::from_str_radix(line, 16).ok())?
 }
 
 /// SIG_DFL by the raw call, since libc refuses the two signals it keeps for itself.

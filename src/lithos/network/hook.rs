@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use super::connect::within;
-use crate::sys::process::{spawn, wait, Status, WaitOptions};
+use crate::sys::process::{ignored_signals, spawn, wait, Start, Status, WaitOptions};
 
 /// The only variable with a value here.
 const ADDRESS: &str = "container_ip";
@@ -59,7 +59,14 @@ pub fn run(command: &[String], netns: BorrowedFd<'_>, stderr: BorrowedFd<'_>) ->
         .iter()
         .filter_map(|name| std::env::var_os(name).map(|value| (name.into(), value)))
         .collect();
-    let child = within(netns, || spawn(Path::new(program), &argv, &env, stderr.as_fd())).map_err(named)?;
+    let start = Start {
+        program: Path::new(program),
+        argv: &argv,
+        env: &env,
+        descriptors: &[(stderr.as_fd(), 2)],
+        ignored: ignored_signals(),
+    };
+    let child = within(netns, || spawn(&start)).map_err(named)?;
     match wait(Some(child.pid), WaitOptions::default()).map_err(named)? {
         Some((_, Status::Exited(0))) => Ok(()),
         Some((_, Status::Exited(code))) => Err(named(io::Error::other(format!("exited with code {code}")))),

@@ -2,16 +2,14 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 use super::machine::Instance;
 use crate::lithos::knot::message::DIE_WITH_TREE;
 use crate::lithos::knot::message::START_FD;
-use crate::sys::descriptors::{arrange, copy_above};
-use crate::sys::handover;
 use crate::sys::passing::Passage;
-use crate::sys::process::{self, Child, Fork, Namespaces};
+use crate::sys::process::{self, Child};
 
 /// Variables that knots get from our environment.
 const PASSED: [&str; 3] = ["TERM", "RUST_LOG", "RUST_BACKTRACE"];
@@ -27,6 +25,8 @@ pub struct Launcher {
     pub options: Vec<String>,
     /// Containers end with us.
     pub die_with_tree: bool,
+    /// Signals that the tree ignores, and containers do not: bit n-1 is signal n.
+    pub ignored: u64,
 }
 
 impl Launcher {
@@ -51,49 +51,29 @@ impl Launcher {
 
     /// Starts the knot of an instance with its sockets. The result never waits for the channel's messages.
     ///
-    /// Errors: no descriptors or processes left. That the program cannot be executed is seen by its exit code 127.
+    /// Errors: no descriptors or processes left, or the program cannot be executed.
     pub fn start(
         &self,
         instance: &Instance,
         sockets: &[(BorrowedFd<'_>, i32)],
     ) -> io::Result<(Child, Passage)> {
         let (ours, theirs) = Passage::pair()?;
-        let above = sockets.iter().map(|(_, number)| number + 1).fold(3, i32::max);
-        match process::fork(Namespaces::empty())? {
-            Fork::Parent(child) => Ok((child, Passage::inherited(ours.as_fd().try_clone_to_owned()?)?)),
-            Fork::Child => {
-                let e = self.become_knot(instance, sockets, theirs.as_fd(), above);
-                process::exit_now(if e.kind() == io::ErrorKind::NotFound {
-                    127
-                } else {
-                    126
-                })
-            }
-        }
-    }
-
-    /// Returns only on failure.
-    fn become_knot(
-        &self,
-        instance: &Instance,
-        sockets: &[(BorrowedFd<'_>, i32)],
-        channel: BorrowedFd<'_>,
-        above: i32,
-    ) -> io::Error {
-        let prepared = copy_above(channel, above).and_then(|channel| {
-            arrange(sockets, channel.as_fd())?;
-            handover::keep(channel.as_fd(), true)?;
-            process::reset_signals()?;
-            Ok(channel)
+        let channel = sockets.iter().map(|(_, number)| number + 1).fold(3, i32::max);
+        let descriptors: Vec<_> = sockets
+            .iter()
+            .copied()
+            .chain([(theirs.as_fd(), channel)])
+            .collect();
+        let child = process::spawn(&process::Start {
+            program: &self.knot,
+            argv: &self.arguments(instance),
+            env: &self.environment(channel),
+            descriptors: &descriptors,
+            ignored: self.ignored,
         });
-        match prepared {
-            Ok(channel) => process::exec(
-                &self.knot,
-                &self.arguments(instance),
-                &self.environment(channel.as_raw_fd()),
-            ),
-            Err(e) => e,
-        }
+        let child = child
+            .map_err(|e| io::Error::new(e.kind(), format!("can't execute {}: {e}", self.knot.display())))?;
+        Ok((child, Passage::inherited(ours.as_fd().try_clone_to_owned()?)?))
     }
 }
 
@@ -108,6 +88,7 @@ mod tests {
             master: "/etc/lithos/master.yaml".into(),
             options: vec!["--log-stderr".into()],
             die_with_tree: false,
+            ignored: 0,
         };
         let instance = Instance {
             name: "app/web.0".into(),

@@ -130,6 +130,7 @@ pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
         rotates_at: None,
         signals,
         finished: false,
+        settling: true,
         asked: libc::SIGTERM,
     };
     begun.iter().for_each(|remark| supervisor.journal.warn(remark));
@@ -205,6 +206,7 @@ fn launcher(parsed: &Parsed<Key>, knot: PathBuf, master: &Path) -> Launcher {
         master: master.to_path_buf(),
         options,
         die_with_tree: parsed.has(Key::DieWithTree),
+        ignored: process::ignored_signals(),
     }
 }
 
