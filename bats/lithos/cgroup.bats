@@ -1,26 +1,15 @@
 # Control groups of this machine, of whichever version it has: made, limited, reported, removed. Version 2 with every
 # controller is tested in a virtual machine: make test-vm.
 load lithos.bash
+load groups.bash
 # bats file_tags=root,young
 
 setup() {
     setup_lithos
-    # A name of its own: nothing of other tests, or of a lithos of this machine, is touched.
-    SLICE=bats-$$-$BATS_TEST_NUMBER.slice
-    sed -i "s/^cgroup-name:.*/cgroup-name: $SLICE/" "$L/master.yaml"
+    own_groups
 }
 
-teardown() {
-    local dir
-    for dir in $(groups); do
-        for pid in $(cat "$dir"/*.scope/cgroup.procs 2>/dev/null); do kill -KILL "$pid" 2>/dev/null || true; done
-    done
-    sleep 0.1
-    for dir in $(groups); do rmdir "$dir"/* "$dir" 2>/dev/null || true; done
-}
-
-# Our group in every hierarchy.
-groups() { find /sys/fs/cgroup -maxdepth 4 -type d -name "$SLICE" 2>/dev/null; }
+teardown() { remove_groups; }
 
 # The text of a control file of the scope, by its name in version 1 or 2.
 value() {
@@ -43,7 +32,6 @@ empty() { ! cat $(groups | sed 's|$|/app:cmd.c.1.scope/cgroup.procs|') 2>/dev/nu
 
 # bats test_tags=root
 @test "A-60 limits of the container file are in force in its group" {
-    [ -n "$(find /sys/fs/cgroup -maxdepth 2 -name 'cgroup.procs' -print -quit 2>/dev/null)" ] || skip "no control groups here"
     cat > "$IMAGE/config/c.yaml" <<'YAML'
 kind: Command
 memory-limit: 64Mi

@@ -2,11 +2,17 @@
 # lithos_cmd: one command of a sandbox in the foreground.
 # bats file_tags=root,young
 load lithos.bash
+load groups.bash
 
 setup() { setup_lithos; processes <<'YAML'
 sh: {kind: Command, image: img.v1, config: /config/sh.yaml}
 web: {image: img.v1, config: /config/sh.yaml}
 YAML
+}
+
+teardown() {
+    [ -z "${pid:-}" ] || kill -KILL "$pid" 2>/dev/null || true
+    remove_groups
 }
 
 cmd() { lithos_cmd --master "$L/master.yaml" app "$@"; }
@@ -67,4 +73,54 @@ nothing_left() { [ ! -e "$L/run/state/app" ] && [ -z "$(find "$L/run/knots" -typ
         ! pgrep -f "^lithos_knot .*$L/" || false
         : > "$L/out"
     done
+}
+
+# Runs in the background until it is signalled; $cmd is its process id.
+cmd_in_background() {
+    script sh <<< 'trap "exit 9" TERM; echo started; while :; do sleep 0.1; done'
+    : > "$L/out"
+    setsid env --default-signal=INT lithos_cmd --master "$L/master.yaml" app sh < /dev/null > "$L/out" 2>&1 3>&- &
+    pid=$!
+    eventually grep started "$L/out" || { cat "$L/out"; return 1; }
+    cmd=$(pgrep -f "^lithos_cmd --master $L/")
+}
+
+@test "its control group goes with it: at the end, after a signal, after a failure" {
+    own_groups
+    script sh <<< 'exit 0'
+    run -0 cmd sh < /dev/null
+    [ -n "$(groups)" ] && [ -z "$(scopes)" ]
+    cmd_in_background
+    [ -n "$(scopes)" ]
+    kill -TERM "$cmd"
+    wait $pid
+    pid=
+    [ -z "$(scopes)" ]
+    container sh <<< $'kind: Command\nexecutable: /bin/missing'
+    run -1 cmd sh < /dev/null
+    [ -z "$(scopes)" ]
+    nothing_left
+}
+
+@test "killed, it takes its container with it; the next one removes what is left" {
+    own_groups
+    cmd_in_background
+    kill -KILL "$cmd"
+    wait $pid || true
+    pid=
+    gone() { ! pgrep -f "^lithos_knot .*$L/"; }
+    eventually gone
+    [ -n "$(scopes)" ] && [ -e "$L/run/state/app" ]
+    # One that runs meanwhile keeps what it has.
+    cmd_in_background
+    [ "$(scopes | sed 's|.*/||' | sort -u)" = "app:cmd.sh.$cmd.scope" ]
+    [ "$(ls "$L/run/state/app")" = "cmd.sh.$cmd" ]
+    script sh <<< 'exit 0'
+    run -0 cmd sh < /dev/null
+    [ "$(ls "$L/run/state/app")" = "cmd.sh.$cmd" ]
+    kill -TERM "$cmd"
+    wait $pid
+    pid=
+    nothing_left
+    [ -z "$(scopes)" ]
 }

@@ -2,27 +2,17 @@
 # bats file_tags=root,young
 load lithos.bash
 load world.bash
+load groups.bash
 
 setup() {
     setup_lithos
-    [ -n "$(find /sys/fs/cgroup -maxdepth 2 -name 'cgroup.procs' -print -quit 2>/dev/null)" ] || skip 'no control groups here'
-    # A name of its own: nothing of other tests, or of a lithos of this machine, is touched.
-    SLICE=bats-$$-$BATS_TEST_NUMBER.slice
-    sed -i "s/^cgroup-name:.*/cgroup-name: $SLICE/" "$L/master.yaml"
+    own_groups
 }
 
 teardown() {
     stop_tree
-    local dir
-    for dir in $(groups); do
-        cat "$dir"/*/cgroup.procs 2>/dev/null | xargs -r kill -KILL 2>/dev/null || true
-    done
-    eventually removed
+    remove_groups
 }
-
-# Our group in every hierarchy.
-groups() { find /sys/fs/cgroup -maxdepth 4 -type d -name "$SLICE" 2>/dev/null; }
-removed() { groups | while read -r dir; do rmdir "$dir"/* "$dir" 2>/dev/null; done; [ -z "$(groups)" ]; }
 
 # The text of a control file of a scope: value NAME FILE…, the files by their names in version 1 and 2.
 value() {
@@ -79,7 +69,9 @@ value() {
         'kill-timeout: 1' | container web
     cat > "$IMAGE/config/bomb.sh" <<'BOMB'
 trap '' TERM
-bomb() { bomb & bomb & sleep 1000; }
+# A shell that cannot fork ends; what it has started stays.
+bomb() { while :; do sleep 1000 & done; }
+bomb 2> /dev/null &
 bomb 2> /dev/null &
 exec sleep 1000
 BOMB

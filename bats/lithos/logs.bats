@@ -118,6 +118,30 @@ PY
     [ "$(cat numbers)" = "$(seq "$(head -1 numbers)" "$(tail -1 numbers)")" ]
 }
 
+@test "while the sandbox file is broken its logs are rotated by the rules read last, also by another tree" {
+    printf 'output-rotate-size: 5000\noutput-rotate-keep: 9\n' | sandbox
+    sleeper web
+    echo 'web: {image: img.v1, config: /config/web.yaml}' | processes
+    start_tree
+    eventually running 1
+    echo 'nonsense: [' >> "$L/sandboxes/app.yaml"
+    seq 10000 > "$OUT/app.log"
+    kill -HUP "$TREE"
+    eventually has "$L/log/master.log" 'configuration: sandbox app'
+    eventually test -s "$OUT/app.log.1"
+    kill -9 "$TREE"; wait "$TREE" || true
+    seq 10000 > "$OUT/app.log"
+    start_tree
+    eventually test -s "$OUT/app.log.2"
+    # Mended, without rules.
+    sandbox < /dev/null
+    reload
+    seq 10000 > "$OUT/app.log"
+    reload
+    sleep 0.3
+    [ ! -e "$OUT/app.log.3" ]
+}
+
 @test "output survives the death of the tree and a reload without a lost line" {
     echo 'output-format: prefix' | sandbox
     shell web 'n=0; while sleep 0.02; do n=$((n + 1)); echo line $n; done'

@@ -178,3 +178,22 @@ setup() {
     [[ "$output" == *"the tree refused it"*nosuch* ]]
     running 1
 }
+
+@test "lithos_switch waits ten seconds for a tree that does not answer, then says so" {
+    sleeper web
+    echo 'web: {image: img.v1, config: /config/web.yaml}' | processes
+    start_tree
+    eventually running 1
+    kill -STOP "$TREE"
+    echo 'web: {image: img.v1, config: /config/web.yaml, instances: 2}' > "$L/new.yaml"
+    before=$SECONDS
+    run lithos_switch --master "$L/master.yaml" app "$L/new.yaml"
+    kill -CONT "$TREE"
+    [ "$status" -eq 3 ]
+    contains "$output" 'the tree has not confirmed it in 10s'
+    [ $((SECONDS - before)) -ge 9 ]
+    [ $((SECONDS - before)) -le 20 ]
+    # The file is in place, and the tree goes by it as soon as it can.
+    cmp "$L/new.yaml" "$L/processes/app.yaml"
+    eventually running 2
+}

@@ -1,6 +1,7 @@
 //! lithos: containers in production. Supervises processes in sandboxes that files on the host and in the image
 //! describe. Nothing here downloads, builds or listens to a network.
 
+pub mod beside;
 pub mod check;
 pub mod clean;
 pub mod cmd;

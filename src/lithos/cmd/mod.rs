@@ -7,21 +7,24 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use self::flags::{Key, TOOL};
 use super::config::{self, Master, ProcessKind, Processes, Sandbox};
 use super::instance::{Instance, InstanceName};
-use super::knot::message::{self, Message, Outcome, START_FD};
+use super::knot::message::{self, Message, Outcome, DIE_WITH_TREE, START_FD};
 use super::knot::state;
-use super::program;
+use super::tree::leftovers::Leftovers;
+use super::{beside, program};
 use crate::cli::Parsed;
-use crate::sys::cgroup::{Cgroups, Options};
 use crate::sys::passing::Passage;
 use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Fork, Namespaces, Status, WaitOptions};
 
 /// Nothing was run.
 const FAILED: i32 = 1;
+/// How long the group of a command that has ended may take to become empty.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Descriptor of the start channel in the knot; sockets of commands are made by the knot itself.
 const CHANNEL: i32 = 3;
 
@@ -86,6 +89,7 @@ impl Command {
 
     fn run(&self) -> Result<i32, String> {
         state::make_bases(&self.master)?;
+        self.clean_after_others();
         let signals = Signals::new(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGCHLD])
             .map_err(|e| e.to_string())?;
         let result = self.start().and_then(|channel| watch(&channel, &signals));
@@ -114,6 +118,8 @@ impl Command {
                     .filter_map(|name| std::env::var_os(name).map(|value| (name.into(), value)))
                     .collect();
                 env.push((START_FD.into(), CHANNEL.to_string().into()));
+                // Nobody would hear of its end, or could stop it.
+                env.push((DIE_WITH_TREE.into(), "1".into()));
                 let error = match arranged {
                     Ok(()) => process::exec(&self.knot, &self.argv, &env),
                     Err(e) => e,
@@ -121,6 +127,18 @@ impl Command {
                 eprintln!("Fatal error: {}: {error}", self.knot.display());
                 process::exit_now(FAILED)
             }
+        }
+    }
+
+    /// What commands have left that were killed with whoever ran them.
+    fn clean_after_others(&self) {
+        let leftovers = Leftovers {
+            state: self.master.state_dir(),
+            cgroups: beside::groups(&self.master).unwrap_or_default(),
+        };
+        for name in leftovers.sweep_commands() {
+            let record = self.master.runtime_dir.join("knots").join(format!("{name}.exit"));
+            let _ = std::fs::remove_file(record);
         }
     }
 
@@ -138,18 +156,15 @@ impl Command {
     }
 
     fn remove_group(&self, name: &str) -> io::Result<()> {
-        let Some(group) = &self.master.cgroup_name else {
+        let Some(groups) = beside::groups(&self.master)? else {
             return Ok(());
         };
-        let groups = Cgroups::detect(&Options {
-            name: group,
-            controllers: &self.master.cgroup_controllers,
-            tree: None,
-        })?;
-        match groups.open(name)? {
-            Some(scope) => scope.remove(),
-            None => Ok(()),
-        }
+        let Some(scope) = groups.open(name)? else {
+            return Ok(());
+        };
+        // The last process is no longer ours to wait for, and may still be on its way out.
+        scope.wait_empty(Some(Instant::now() + PATIENCE))?;
+        scope.remove()
     }
 }
 

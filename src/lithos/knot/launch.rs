@@ -18,6 +18,7 @@ use super::report::Report;
 use super::state;
 use crate::cli::Parsed;
 use crate::container::{Op, Plan, Source};
+use crate::lithos::beside;
 use crate::lithos::config::ProcessKind;
 use crate::lithos::log::journal::Journal;
 use crate::lithos::log::lines::Form;
@@ -264,22 +265,12 @@ impl Launch {
 
     /// The control group with its limits; below a tree this process, which is about to end, leads the way into it.
     fn scope(&self, has_tree: bool) -> Result<Option<Scope>, String> {
-        let master = &self.loaded.master;
-        let Some(name) = &master.cgroup_name else {
+        let fail = |e: io::Error| format!("control group: {e}");
+        let by_tree = has_tree && self.loaded.instance.kind == ProcessKind::Daemon;
+        let Some(groups) = self.groups(by_tree).map_err(fail)? else {
             return Ok(None);
         };
-        let fail = |e: io::Error| format!("control group: {e}");
-        let tree = match has_tree {
-            true => None,
-            false => running_tree(&master.runtime_dir),
-        };
-        let groups = Cgroups::detect(&Options {
-            name,
-            controllers: &master.cgroup_controllers,
-            tree,
-        })
-        .map_err(fail)?;
-        if !has_tree {
+        if !by_tree {
             groups.prepare().map_err(fail)?;
         }
         let (io_max, mut unset) = disks::resolve(&self.design.disks);
@@ -297,6 +288,20 @@ impl Launch {
             scope.join_v1().map_err(fail)?;
         }
         Ok(Some(scope))
+    }
+
+    /// A knot of the tree is where the tree is; `lithos_cmd` is anywhere.
+    fn groups(&self, by_tree: bool) -> io::Result<Option<Cgroups>> {
+        let master = &self.loaded.master;
+        match &master.cgroup_name {
+            Some(name) if by_tree => Cgroups::detect(&Options {
+                name,
+                controllers: &master.cgroup_controllers,
+                tree: None,
+            })
+            .map(Some),
+            _ => beside::groups(master),
+        }
     }
 
     /// `RUNTIME/knots/SB/PROC.N.exit`, empty until the end.
@@ -481,11 +486,4 @@ fn raise_open_files(number: u64) -> io::Result<()> {
         setrlimit(Resource::RLIMIT_NOFILE, soft, number)?;
     }
     Ok(())
-}
-
-/// The tree of `master.pid`, if it lives.
-fn running_tree(runtime: &Path) -> Option<i32> {
-    let text = fs::read_to_string(runtime.join("master.pid")).ok()?;
-    let pid: i32 = text.trim().parse().ok()?;
-    process::kill(pid, 0).is_ok().then_some(pid)
 }

@@ -14,13 +14,18 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use serde_derive::{Deserialize, Serialize};
+
 use crate::sys::fs::collapse;
 
 /// Blocks of all file systems that can do it divide this, bytes.
 const BLOCK: u64 = 4096;
 
+/// By sandbox: its files.
+pub type Rules = BTreeMap<String, BTreeMap<PathBuf, Rule>>;
+
 /// When a file is put aside, and how many are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// Beyond so many bytes.
     pub size: Option<u64>,
@@ -40,7 +45,8 @@ pub struct Rotation {
 
 impl Rotation {
     /// The files there are now.
-    pub fn set(&mut self, rules: BTreeMap<PathBuf, Rule>) {
+    pub fn set(&mut self, rules: Rules) {
+        let rules: BTreeMap<_, _> = rules.into_values().flatten().collect();
         self.since.retain(|path, _| rules.contains_key(path));
         self.rules = rules;
     }
@@ -219,7 +225,8 @@ mod tests {
 
     fn rotation(path: &Path, size: Option<u64>, age: Option<Duration>, keep: u32) -> Rotation {
         let mut rotation = Rotation::default();
-        rotation.set(BTreeMap::from([(path.to_path_buf(), Rule { size, age, keep })]));
+        let files = BTreeMap::from([(path.to_path_buf(), Rule { size, age, keep })]);
+        rotation.set([("app".to_string(), files)].into());
         rotation
     }
 

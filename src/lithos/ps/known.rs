@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::lithos::running::{Knot, Tree};
+use crate::lithos::running::{sort, Knot, Tree};
 use crate::lithos::tree::{self, Verdict};
 use crate::metrics::values::Value;
 use crate::metrics::{reader, Description};
@@ -65,6 +65,33 @@ impl Known {
             Some(Verdict::Start) => Drift::None,
             Some(Verdict::Stop) | None => Drift::Unwanted,
         })
+    }
+
+    /// What people are told about that.
+    pub fn mark(&self, knot: &Knot) -> Option<&'static str> {
+        match self.drift(knot)? {
+            Drift::Outdated => Some("<outdated>"),
+            Drift::Unwanted => Some("<not configured>"),
+            Drift::None => None,
+        }
+    }
+
+    /// Containers of a tree; those that are configured and do not run have PID 0.
+    pub fn with_missing(&self, tree: &Tree) -> Vec<Knot> {
+        let mut knots = tree.knots.clone();
+        let missing = self.missing().unwrap_or_default();
+        knots.extend(missing.iter().filter_map(|name| {
+            let (sandbox, rest) = name.split_once('/')?;
+            let (process, index) = rest.rsplit_once('.')?;
+            Some(Knot {
+                pid: 0,
+                name: (sandbox.into(), process.into(), index.into()),
+                instance: String::new(),
+                heads: Vec::new(),
+            })
+        }));
+        sort(&mut knots);
+        knots
     }
 
     /// Names of what is configured and does not run.

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::super::running::{sort, Head, Knot, Tree, TICKS};
+use super::super::running::{Head, Knot, Tree, TICKS};
 use super::figures::{memory, uptime};
-use super::known::{Drift, Known};
+use super::known::Known;
 
 /// A process that runs for less than this may be one that fails again and again, seconds.
 const FRESH: u64 = 30;
@@ -69,31 +69,13 @@ pub fn render(trees: &[(&Tree, &Known)], now: u64, color: bool) -> String {
         let heads = tree.knots.iter().flat_map(|k| &k.heads);
         let kind = if tree.pid == 0 { "no tree" } else { "tree" };
         let _ = writeln!(text, "{} {kind} {} {}", tree.pid, tree.master, paint.sums(heads));
-        let knots = with_missing(tree, known);
+        let knots = known.with_missing(tree);
         let sandboxes = knots.chunk_by(|a, b| a.name.0 == b.name.0);
         branches(&mut text, "  ", sandboxes, |text, knots, below| {
             sandbox(text, view, knots, below)
         });
     }
     text
-}
-
-/// Containers of a tree; those that are configured and do not run have PID 0.
-fn with_missing(tree: &Tree, known: &Known) -> Vec<Knot> {
-    let mut knots = tree.knots.clone();
-    let missing = known.missing().unwrap_or_default();
-    knots.extend(missing.iter().filter_map(|name| {
-        let (sandbox, rest) = name.split_once('/')?;
-        let (process, index) = rest.rsplit_once('.')?;
-        Some(Knot {
-            pid: 0,
-            name: (sandbox.into(), process.into(), index.into()),
-            instance: String::new(),
-            heads: Vec::new(),
-        })
-    }));
-    sort(&mut knots);
-    knots
 }
 
 /// Writes the branch sign before each item; `show` writes its line and what is below it.
@@ -162,11 +144,9 @@ fn line(text: &mut String, view: View<'_>, knot: &Knot, end: &str) {
         return;
     }
     let pid = || paint.red(&format!("({})", knot.pid));
-    let drift = match known.drift(knot) {
-        Some(Drift::Outdated) => format!(" {}", paint.red("<outdated>")),
-        Some(Drift::Unwanted) => format!(" {}", paint.red("<not configured>")),
-        Some(Drift::None) | None => String::new(),
-    };
+    let drift = known
+        .mark(knot)
+        .map_or_else(String::new, |mark| format!(" {}", paint.red(mark)));
     let _ = match knot.heads.as_slice() {
         [] => writeln!(text, "{} {name} {}{drift}{end}", pid(), paint.red("<failing>")),
         [head] => {

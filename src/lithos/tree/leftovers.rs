@@ -88,6 +88,21 @@ impl Leftovers {
         remarks
     }
 
+    /// Removes what is left of commands whose `lithos_cmd` has died, as far as nothing runs in it; their names.
+    pub fn sweep_commands(&self) -> BTreeSet<String> {
+        let scopes = self.cgroups.as_ref().and_then(|groups| groups.scopes().ok());
+        let scopes = scopes.unwrap_or_default().0.into_iter();
+        let all = self.state_names().into_iter().chain(scopes);
+        let is_over = |name: &String| super::adoption::is_command(name) && !is_running_command(name);
+        let over: BTreeSet<String> = all.filter(is_over).collect();
+        let is_gone = |name: &String| {
+            self.remove_group(name)
+                .and_then(|()| self.remove_state(name))
+                .is_ok()
+        };
+        over.into_iter().filter(is_gone).collect()
+    }
+
     fn state_names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for sandbox in listed(&self.state, OsStr::new(".")) {
@@ -155,6 +170,11 @@ mod tests {
         assert!(!state.join("old").exists() && t.0.join("victim").exists());
         leftovers.clean("app/web.0", true).unwrap();
         leftovers.clean("nix/web.0", true).unwrap();
+        std::fs::create_dir_all(state.join("app/cmd.sh.999999999/deep")).unwrap();
+        assert_eq!(
+            leftovers.sweep_commands(),
+            ["app/cmd.sh.999999999".to_string()].into()
+        );
         assert!(!state.join("app/web.0").exists());
     }
 }

@@ -10,7 +10,7 @@ pub mod figures;
 pub mod handover;
 pub mod inspect;
 pub mod last_good;
-mod leftovers;
+pub mod leftovers;
 pub mod machine;
 mod pid_file;
 mod publish;

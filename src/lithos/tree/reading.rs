@@ -10,7 +10,7 @@ use super::machine::{Backoff, Entries, Entry, Instance, Port, Reading, Readings}
 use crate::lithos::config::sandbox::output_log_name;
 use crate::lithos::config::{self, Container, Master, ProcessEntry, ProcessKind, Processes, Sandbox};
 use crate::lithos::instance::{self, Effective, InstanceName, Listener};
-use crate::lithos::log::rotation::Rule;
+use crate::lithos::log::rotation::{Rule, Rules};
 use crate::lithos::taken::Taken;
 use crate::lithos::{image, policy, sandboxes};
 
@@ -29,7 +29,7 @@ pub struct Configuration {
     /// Number of sandbox files.
     pub sandboxes: usize,
     /// Output logs that are to be rotated.
-    pub rotated: BTreeMap<PathBuf, Rule>,
+    pub rotated: Rules,
 }
 
 /// Reads everything below a master file.
@@ -96,7 +96,7 @@ struct Reader<'a> {
     containers: BTreeMap<(PathBuf, String), Result<Container, String>>,
     problems: Vec<String>,
     processes: Vec<(String, Processes)>,
-    rotated: BTreeMap<PathBuf, Rule>,
+    rotated: Rules,
 }
 
 impl Reader<'_> {
@@ -135,10 +135,12 @@ impl Reader<'_> {
         if rule.size.is_none() && rule.age.is_none() {
             return;
         }
-        for process in processes.keys() {
+        let log = |process: &String| {
             let log = output_log_name(sandbox.output_log, name, process);
-            self.rotated.insert(self.master.stdio_log_dir.join(log), rule);
-        }
+            (self.master.stdio_log_dir.join(log), rule)
+        };
+        let files = processes.keys().map(log).collect();
+        self.rotated.insert(name.to_string(), files);
     }
 
     fn entry(

@@ -13,7 +13,7 @@ use super::publish::Publisher;
 use super::records::{Record, Records, Throttle};
 use super::sockets::Sockets;
 use super::spawn::Launcher;
-use super::{inspect, reading};
+use super::{inspect, last_good, reading};
 use crate::lithos::config::Master;
 use crate::lithos::knot::message::{self, Message, Outcome};
 use crate::lithos::log::journal::Journal;
@@ -452,7 +452,11 @@ impl Supervisor {
             self.journal.error(&format!("configuration: {problem}"));
         }
         self.machine.figures.sandboxes = read.sandboxes as u64;
-        self.rotation.set(read.rotated);
+        let rules = last_good::rotation(&self.master.runtime_dir, read.rotated, &read.readings);
+        if let Some(e) = rules.1 {
+            self.journal.warn(&format!("last good rules of rotation: {e}"));
+        }
+        self.rotation.set(rules.0);
         self.rotates_at = (!self.rotation.is_empty()).then(Instant::now);
         if let Some(dir) = &self.master.config_log_dir {
             for (sandbox, processes) in &read.processes {
