@@ -155,12 +155,11 @@ impl From<libc::stat> for Stat {
 pub fn collapse(file: std::os::fd::BorrowedFd<'_>, offset: u64, length: u64) -> io::Result<()> {
     let number = |n: u64| libc::off_t::try_from(n).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput));
     let how = nix::fcntl::FallocateFlags::FALLOC_FL_COLLAPSE_RANGE;
-    Ok(nix::fcntl::fallocate(
-        file,
-        how,
-        number(offset)?,
-        number(length)?,
-    )?)
+    let done = nix::fcntl::fallocate(file, how, number(offset)?, number(length)?);
+    done.map_err(|errno| match errno {
+        nix::errno::Errno::EOPNOTSUPP => io::ErrorKind::Unsupported.into(),
+        other => other.into(),
+    })
 }
 
 /// Bytes that an ordinary user can still write to the file system of `path`.
