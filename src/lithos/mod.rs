@@ -16,6 +16,7 @@ pub mod log;
 pub mod mkdev;
 pub mod multicall;
 pub mod network;
+pub mod options;
 pub mod policy;
 pub mod program;
 pub mod ps;

@@ -1,7 +1,8 @@
 //! The command line of `lithos_check`.
 
-use crate::cli::{Flag, Manual, Offer, Tool};
+use crate::cli::{Flag, Manual, Tool};
 use crate::lithos::config::master::DEFAULT_PATH;
+use crate::lithos::options;
 
 /// What an option means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,17 +22,8 @@ pub enum Key {
 }
 
 const FLAGS: &[Flag<Key>] = &[
-    Flag::new(
-        Key::Config,
-        &["-C", "--config"],
-        "Master file (default: /etc/lithos/master.yaml)",
-    )
-    .takes("FILE"),
-    Flag::new(
-        Key::Verbose,
-        &["-v", "--verbose"],
-        "Print the name and the address of the host",
-    ),
+    options::config(Key::Config),
+    options::verbose(Key::Verbose, "Print the name and the address of the host"),
     Flag::new(
         Key::Sandbox,
         &["--sandbox", "--sandbox-name", "-T", "--tree", "--subtree-name"],
@@ -61,7 +53,7 @@ const FLAGS: &[Flag<Key>] = &[
 /// The tool.
 pub const TOOL: Tool<Key> = Tool {
     flags: FLAGS,
-    values: &[("FILE", Offer::Files), ("CONTAINER", Offer::Nothing), ("NAME", Offer::NamesIn("/etc/lithos/sandboxes", ".yaml"))],
+    values: options::VALUES,
     manual: Manual {
         section: 8,
         description: &[

@@ -1,6 +1,7 @@
 //! The command line of `lithos_clean`.
 
-use crate::cli::{Flag, Manual, Offer, Tool};
+use crate::cli::{Flag, Manual, Tool};
+use crate::lithos::options;
 
 /// What an option means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +20,7 @@ pub enum Key {
 }
 
 const FLAGS: &[Flag<Key>] = &[
-    Flag::new(
-        Key::Master,
-        &["-C", "--config"],
-        "Master file (default: /etc/lithos/master.yaml)",
-    )
-    .takes("FILE"),
+    options::config(Key::Master),
     Flag::new(
         Key::Used,
         &["--used"],
@@ -65,17 +61,13 @@ const FLAGS: &[Flag<Key>] = &[
         &["--clean-logs"],
         "Also list or delete rotated files of the history without a version that is in use",
     ),
-    Flag::new(
-        Key::Verbose,
-        &["-v", "--verbose"],
-        "Print each deletion with the time",
-    ),
+    options::verbose(Key::Verbose, "Print each deletion with the time"),
 ];
 
 /// The tool.
 pub const TOOL: Tool<Key> = Tool {
     flags: FLAGS,
-    values: &[("FILE", Offer::Files)],
+    values: options::VALUES,
     manual: Manual {
         section: 8,
         description: &[

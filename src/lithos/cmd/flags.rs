@@ -1,6 +1,7 @@
 //! The command line of `lithos_cmd`. Options end at the first positional argument: the rest is the command's.
 
-use crate::cli::{Arity, Flag, Manual, Offer, Positional, Tool};
+use crate::cli::{Arity, Manual, Offer, Positional, Tool};
+use crate::lithos::options;
 
 /// What an option means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,31 +17,12 @@ pub enum Key {
 /// The tool.
 pub const TOOL: Tool<Key> = Tool {
     flags: &[
-        Flag::new(
-            Key::Master,
-            &["--master"],
-            "Master file (default: /etc/lithos/master.yaml)",
-        )
-        .takes("FILE"),
-        Flag::new(
-            Key::LogStderr,
-            &["--log-stderr"],
-            "Write the log to standard error, too",
-        ),
-        Flag::new(
-            Key::LogLevel,
-            &["--log-level"],
-            "Level of the log instead of the configured one",
-        )
-        .takes("LEVEL"),
+        options::master(Key::Master),
+        options::log_stderr(Key::LogStderr),
+        options::log_level(Key::LogLevel),
     ],
     positionals: &[
-        Positional {
-            name: "sandbox",
-            arity: Arity::Required,
-            help: "Name of the sandbox",
-            offer: Offer::NamesIn("/etc/lithos/sandboxes", ".yaml"),
-        },
+        options::sandbox("Name of the sandbox"),
         Positional {
             name: "name",
             arity: Arity::Required,
@@ -55,7 +37,7 @@ pub const TOOL: Tool<Key> = Tool {
         },
     ],
     stops: true,
-    values: &[("FILE", Offer::Files)],
+    values: options::VALUES,
     manual: Manual {
         section: 8,
         description: &[

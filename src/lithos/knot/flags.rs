@@ -1,6 +1,7 @@
 //! The command line of `lithos_knot`. The order of the first three options is part of the contract with the tree.
 
 use crate::cli::{Arity, Flag, Manual, Offer, Positional, Tool};
+use crate::lithos::options;
 
 /// What an option means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,30 +21,16 @@ pub enum Key {
 /// The tool.
 pub const TOOL: Tool<Key> = Tool {
     flags: &[
-        Flag::new(Key::Name, &["--name"], "Name of the container, SANDBOX/PROCESS.N").takes("NAME"),
-        Flag::new(
-            Key::Master,
-            &["--master"],
-            "Master file (default: /etc/lithos/master.yaml)",
-        )
-        .takes("FILE"),
+        Flag::new(Key::Name, &["--name"], "Name of the container, SANDBOX/PROCESS.N").takes("CONTAINER"),
+        options::master(Key::Master),
         Flag::new(
             Key::Config,
             &["--config"],
             "Configuration of the instance, a JSON object",
         )
         .takes("JSON"),
-        Flag::new(
-            Key::LogStderr,
-            &["--log-stderr"],
-            "Write the log to standard error, too",
-        ),
-        Flag::new(
-            Key::LogLevel,
-            &["--log-level"],
-            "Level of the log instead of the configured one",
-        )
-        .takes("LEVEL"),
+        options::log_stderr(Key::LogStderr),
+        options::log_level(Key::LogLevel),
     ],
     positionals: &[Positional {
         name: "args",
@@ -51,7 +38,7 @@ pub const TOOL: Tool<Key> = Tool {
         help: "Further arguments of the program",
         offer: Offer::Nothing,
     }],
-    values: &[("FILE", Offer::Files)],
+    values: options::VALUES,
     manual: Manual {
         section: 8,
         description: &[

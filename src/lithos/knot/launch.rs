@@ -44,7 +44,7 @@ pub fn main() -> i32 {
         Ok(parsed) => parsed,
         Err(code) => return code,
     };
-    let (Some(name), Some(json)) = (last(&parsed, Key::Name), last(&parsed, Key::Config)) else {
+    let (Some(name), Some(json)) = (parsed.last(Key::Name), parsed.last(Key::Config)) else {
         return TOOL.wrong("--name and --config are required");
     };
     let channel = start_channel();
@@ -58,12 +58,6 @@ pub fn main() -> i32 {
             exit::SETUP.into()
         }
     }
-}
-
-/// The value of an option that was given last.
-fn last(parsed: &Parsed<Key>, key: Key) -> Option<&str> {
-    let of_key = parsed.options.iter().rev().find(|(k, _)| *k == key);
-    of_key.and_then(|(_, value)| value.as_deref())
 }
 
 fn start_channel() -> Option<Passage> {
@@ -86,10 +80,10 @@ impl Launch {
         json: &str,
         channel: Option<&Passage>,
     ) -> Result<Launch, String> {
-        let master = last(parsed, Key::Master);
+        let master = parsed.last(Key::Master);
         let master = Path::new(master.unwrap_or(crate::lithos::config::master::DEFAULT_PATH));
         let loaded = load(master, name, json)?;
-        let level = last(parsed, Key::LogLevel).or(loaded.sandbox.log_level.as_deref());
+        let level = parsed.last(Key::LogLevel).or(loaded.sandbox.log_level.as_deref());
         let level = level.unwrap_or(&loaded.master.log_level).to_string();
         let log = loaded.sandbox.log_file(&loaded.name.sandbox, &loaded.master);
         let stderr = parsed.has(Key::LogStderr);

@@ -1,7 +1,8 @@
 //! The command line of `lithos_switch`.
 
-use crate::cli::{Arity, Flag, Manual, Offer, Positional, Tool};
+use crate::cli::{Arity, Manual, Offer, Positional, Tool};
 use crate::lithos::config::master::DEFAULT_PATH;
+use crate::lithos::options;
 
 /// What an option means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,16 +16,11 @@ pub enum Key {
 /// The tool.
 pub const TOOL: Tool<Key> = Tool {
     flags: &[
-        Flag::new(Key::Master, &["--master"], "Master file (default: /etc/lithos/master.yaml)").takes("FILE"),
-        Flag::new(Key::Verbose, &["-v", "--verbose"], "Say what is done"),
+        options::master(Key::Master),
+        options::verbose(Key::Verbose, "Say what is done"),
     ],
     positionals: &[
-        Positional {
-            name: "sandbox",
-            arity: Arity::Required,
-            help: "Sandbox whose processes file is replaced",
-            offer: Offer::NamesIn("/etc/lithos/sandboxes", ".yaml"),
-        },
+        options::sandbox("Sandbox whose processes file is replaced"),
         Positional {
             name: "new_config",
             arity: Arity::Required,
@@ -32,7 +28,7 @@ pub const TOOL: Tool<Key> = Tool {
             offer: Offer::Files,
         },
     ],
-    values: &[("FILE", Offer::Files)],
+    values: options::VALUES,
     manual: Manual {
         section: 8,
         description: &[

@@ -3,9 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cli::{Flag, Manual, Offer, Tool};
+use crate::cli::{Flag, Manual, Tool};
 use crate::config::document::read_limited;
 use crate::lithos::config::{self, Master};
+use crate::lithos::options;
 
 /// Options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +26,9 @@ pub enum Key {
 /// The command line.
 pub const TOOL: Tool<Key> = Tool {
     flags: &[
-        Flag::new(Key::Config, &["-C", "--config"], "Master file (default: /etc/lithos/master.yaml)").takes("FILE"),
-        Flag::new(Key::LogStderr, &["--log-stderr"], "Log to standard error as well"),
-        Flag::new(Key::LogLevel, &["--log-level"], "Level of the log instead of the configured one").takes("LEVEL"),
+        options::config(Key::Config),
+        options::log_stderr(Key::LogStderr),
+        options::log_level(Key::LogLevel),
         Flag::new(
             Key::DieWithTree,
             &["--die-with-tree"],
@@ -39,10 +40,7 @@ pub const TOOL: Tool<Key> = Tool {
             "Print what a reload would start, stop, replace and keep, and exit",
         ),
     ],
-    values: &[
-        ("FILE", Offer::Files),
-        ("LEVEL", Offer::Words(&["error", "warn", "info", "debug", "trace"])),
-    ],
+    values: options::VALUES,
     manual: Manual {
         section: 8,
         description: &[
