@@ -74,6 +74,17 @@ SH
     done
 }
 
+@test "nothing is made or removed on the host where /dev of the image leads to (CVE-2026-41579)" {
+    mkdir "$L/victim"; touch "$L/victim/ptmx" "$L/victim/fd"
+    rmdir "$IMAGE/dev"; ln -s "$L/victim" "$IMAGE/dev"
+    script l <<< 'exit 0'
+    run inside l
+    [ "$status" -eq 1 ]
+    contains "$(cat "$L/log/app.log")" "/dev"
+    [ "$(ls "$L/victim")" = "$(printf 'fd\nptmx')" ]
+    [ -f "$L/victim/fd" ] && [ -f "$L/victim/ptmx" ]
+}
+
 @test "volumes cannot cover what the kernel shows, also through a link (CVE-2019-16884)" {
     for point in /proc /proc/sys /sys/kernel /dev /dev/pts; do
         script v "volumes: {$point: !Tmpfs {}}" <<< 'exit 0'
