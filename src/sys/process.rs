@@ -126,7 +126,7 @@ pub fn fork_first(ns: Namespaces, blocked: &[i32]) -> io::Result<Fork> {
 /// The mask with these signals (1 to 64).
 pub(super) fn mask_of(signals: &[i32]) -> u64 {
     let valid = signals.iter().filter(|s| (1..=64).contains(*s));
-    valid.fold(0, |mask, signal| mask | 1 << (signal - 1))
+    valid.fold(0, |mask, signal| mask | (1 << (signal - 1)))
 }
 
 /// [`fork`] with the child in a control group of version 2 (its directory, open) from its first instruction:

@@ -176,7 +176,7 @@ fn der_value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         0..=0x7f => (usize::from(*length), rest),
         0x81..=0x83 => {
             let (bytes, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
-            (bytes.iter().fold(0, |n, b| n << 8 | usize::from(*b)), rest)
+            (bytes.iter().fold(0, |n, b| (n << 8) | usize::from(*b)), rest)
         }
         _ => return None,
     };

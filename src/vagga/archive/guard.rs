@@ -140,7 +140,7 @@ fn number(field: &[u8]) -> u64 {
         Some(first) if first & 0x80 != 0 => field
             .iter()
             .skip(field.len().saturating_sub(8))
-            .fold(0, |n, byte| n << 8 | u64::from(*byte)),
+            .fold(0, |n, byte| (n << 8) | u64::from(*byte)),
         _ => field
             .iter()
             .skip_while(|c| **c == b' ')

@@ -49,7 +49,11 @@ fn packet(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         if size > 4 {
             return None;
         }
-        (first >> 2 & 0xf, big_endian(rest.get(..size)?), rest.get(size..)?)
+        (
+            (first >> 2) & 0xf,
+            big_endian(rest.get(..size)?),
+            rest.get(size..)?,
+        )
     };
     Some((tag, rest.get(..length)?, rest.get(length..)?))
 }
@@ -68,7 +72,7 @@ fn new_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 fn big_endian(bytes: &[u8]) -> usize {
-    bytes.iter().fold(0, |n, b| n << 8 | usize::from(*b))
+    bytes.iter().fold(0, |n, b| (n << 8) | usize::from(*b))
 }
 
 fn fingerprint(body: &[u8]) -> Option<String> {
@@ -112,7 +116,7 @@ fn sha1(message: &[u8]) -> [u8; 20] {
 fn sha1_block(state: &mut [u32; 5], block: &[u8]) {
     let mut words: Vec<u32> = block
         .chunks_exact(4)
-        .map(|c| c.iter().fold(0, |n, b| n << 8 | u32::from(*b)))
+        .map(|c| c.iter().fold(0, |n, b| (n << 8) | u32::from(*b)))
         .collect();
     for i in 16..80 {
         let at = |back: usize| words.get(i - back).copied().unwrap_or(0);

@@ -182,7 +182,7 @@ fn digest(word: &str) -> Option<[u8; DIGEST]> {
 fn hex_byte(digits: &[u8]) -> Option<u8> {
     let digit = |d: &u8| char::from(*d).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let (high, low) = (digits.first()?, digits.get(1)?);
-    Some(digit(high)? << 4 | digit(low)?)
+    Some((digit(high)? << 4) | digit(low)?)
 }
 
 /// Undoes [`escape`].
