@@ -38,7 +38,8 @@ pub fn read_config<T: Level>(image: &Root, path: &Path) -> Result<T, String> {
 fn read(image: &Root, path: &Path) -> Result<(String, Vec<u8>), String> {
     let below = path.strip_prefix("/").unwrap_or(path);
     let shown = image.path().join(below).display().to_string();
-    let mut bytes = Vec::new();
+    // What container files rarely are larger than: then one read does.
+    let mut bytes = Vec::with_capacity(4096);
     image
         .open_read(path)
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))

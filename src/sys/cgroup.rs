@@ -18,7 +18,8 @@ mod name;
 mod scope;
 
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
 use branch::Branch;
 use layout::Membership;
@@ -145,7 +146,11 @@ impl Sources {
             None => "/proc/self/cgroup".to_string(),
         };
         let read = |path: &str| {
-            std::fs::read(path).map_err(|e| crate::sys::fs::explain(e, "read", std::path::Path::new(path)))
+            // Files of /proc have no size that could be asked for.
+            let mut bytes = Vec::with_capacity(4096);
+            let read = File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
+            read.map(|_| bytes)
+                .map_err(|e| crate::sys::fs::explain(e, "read", std::path::Path::new(path)))
         };
         let groups = |path: &str| read(path).map(|text| layout::memberships(&String::from_utf8_lossy(&text)));
         Ok(Sources {

@@ -207,7 +207,12 @@ impl Launch {
             Side::Outside(child) => {
                 // Closed by the end of this process, or with the container.
                 std::mem::forget(prepared);
-                (self.outside(&child, write, channel.as_ref(), made.scope), true)
+                let code = self.outside(&child, write, channel.as_ref(), made.scope.as_ref());
+                if channel.is_some() {
+                    // All at once what is open, instead of one by one.
+                    process::exit_now(code.into());
+                }
+                (code, true)
             }
         }
     }
@@ -346,14 +351,14 @@ impl Launch {
     }
 
     /// The rest of the work outside; then the container is on its own.
-    fn outside(&self, child: &Child, go: OwnedFd, channel: Option<&Passage>, scope: Option<Scope>) -> u8 {
+    fn outside(&self, child: &Child, go: OwnedFd, channel: Option<&Passage>, scope: Option<&Scope>) -> u8 {
         if let Some(channel) = channel {
             let pidfd = child.pidfd.as_ref().map(AsFd::as_fd);
             let _ = message::send(channel, &Message::Started(child.pid), pidfd);
         }
         // By hand: this process lives on outside of the group.
         let alone = channel.is_none();
-        let group = scope.as_ref().filter(|_| alone);
+        let group = scope.filter(|_| alone);
         let done = self
             .equip(child, group)
             .and_then(|()| nix::unistd::write(&go, b"x").map_err(|e| format!("release: {e}")));

@@ -171,18 +171,13 @@ impl Branch {
         self.top.path().join(self.slice()).join(scope)
     }
 
-    /// Makes a group in ours. `true`: it is new.
-    pub fn make(&self, name: &str) -> io::Result<bool> {
-        match self.top.mkdir(self.slice().join(name), MODE) {
+    /// Makes a group in our open one; `false`: it is there.
+    pub fn make_in(&self, slice: &Root, name: &str) -> io::Result<bool> {
+        match slice.mkdir(name, MODE) {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(e) => Err(explain(e, "make the control group", &self.shown(name))),
         }
-    }
-
-    /// A group in ours.
-    pub fn scope(&self, name: &str) -> io::Result<Root> {
-        self.top.sub(self.slice().join(name))
     }
 
     /// Our group itself.
@@ -233,7 +228,7 @@ impl Branch {
         }
         match self.version {
             Version::One => Ok(()),
-            Version::Two => self.make(SUPERVISOR).map(drop),
+            Version::Two => self.make_in(&self.slice_root()?, SUPERVISOR).map(drop),
         }
     }
 

@@ -48,13 +48,9 @@ pub struct Usage {
 impl Scope {
     pub(super) fn create(branches: &[Branch], container: &str) -> io::Result<Scope> {
         let name = scope_name(container)?;
-        let make = |branch: &Branch| {
-            let is_new = branch.make(&name)?;
-            Part::open(branch, &name, is_new)
-        };
         let mut parts = Vec::new();
         for branch in branches {
-            match make(branch) {
+            match Part::make(branch, &name) {
                 Ok(part) => parts.push(part),
                 // Beside version 1 it only helps to kill and to wait.
                 Err(_)
@@ -71,7 +67,7 @@ impl Scope {
         let name = scope_name(container)?;
         let mut parts = Vec::new();
         for branch in branches {
-            match Part::open(branch, &name, false) {
+            match Part::open(branch, &name) {
                 Ok(part) => parts.push(part),
                 Err(e) if control::is_gone(&e) => {}
                 Err(e) => return Err(e),
@@ -240,12 +236,22 @@ impl Scope {
 }
 
 impl Part {
-    fn open(branch: &Branch, name: &str, is_new: bool) -> io::Result<Part> {
+    fn make(branch: &Branch, name: &str) -> io::Result<Part> {
+        let slice = branch.slice_root()?;
+        let is_new = branch.make_in(&slice, name)?;
+        Part::of(branch, slice, name, is_new)
+    }
+
+    fn open(branch: &Branch, name: &str) -> io::Result<Part> {
+        Part::of(branch, branch.slice_root()?, name, false)
+    }
+
+    fn of(branch: &Branch, slice: Root, name: &str, is_new: bool) -> io::Result<Part> {
         Ok(Part {
             version: branch.version,
             controllers: branch.controllers.clone(),
-            slice: branch.slice_root()?,
-            dir: branch.scope(name)?,
+            dir: slice.sub(name)?,
+            slice,
             is_new,
         })
     }
