@@ -30,6 +30,13 @@ restart-timeout: 3
 executable: /bin/busybox
 arguments: [sh, -c, "sleep 1; a=x; while :; do a=$a$a; done"]
 YAML
+    cat >/images/v1/config/job.yaml <<'YAML'
+kind: Command
+user-id: 1000
+group-id: 1000
+executable: /bin/busybox
+arguments: [sleep, "2"]
+YAML
     mkdir -p /var/lib/lithos/dev/pts /var/log
     for device in null:3 zero:5 full:7 random:8 urandom:9; do
         mknod -m 666 "/var/lib/lithos/dev/${device%:*}" c 1 "${device#*:}"
@@ -47,7 +54,7 @@ image-dir: /images
 allow-users: [1000]
 allow-groups: [1000]
 YAML
-    printf 'web:\n  image: v1\n  config: /config/%s.yaml\n  instances: 1\n' "$2" >"/etc/lithos/processes/$1.yaml"
+    printf 'web:\n  image: v1\n  config: /config/%s.yaml\n  instances: 1\njob: {image: v1, config: /config/job.yaml, kind: Command}\n' "$2" >"/etc/lithos/processes/$1.yaml"
 }
 
 instance() {

@@ -79,6 +79,57 @@ what_dies_starts_again() {
     equal "$(members $two)" "$(cat /tmp/two)"
 }
 
+# Seconds since the boot, which no step of the wall clock changes.
+now() { cut -d. -f1 /proc/uptime; }
+
+# Hours forwards, twice as far back, and to the truth: nobody is ended by it, and who ends is started again at once.
+clock_is_nobodys_business() {
+    for step in 18000 -36000 18000; do
+        members $one >/tmp/one
+        members $two >/tmp/two
+        began=$(date +%s)
+        date -s "@$((began + step))"
+        above $((step * ($(date +%s) - began))) 0
+        sleep 1
+        same_as_before || { logs; return 1; }
+        kill -HUP 1
+        sleep 1
+        same_as_before || { logs; return 1; }
+        since=$(now)
+        echo 1 >$one/cgroup.kill
+        until_ok changed || { logs; return 1; }
+        above 5 $(($(now) - since))
+        equal "$(members $two)" "$(cat /tmp/two)"
+    done
+}
+
+# One that ignores the request to stop is killed after its 2 seconds, not after hours.
+no_kill_is_delayed() {
+    kill -STOP "$(sort -n $one/cgroup.procs | tail -n 1)"
+    since=$(now)
+    mv /etc/lithos/processes/one.yaml /tmp/one.yaml
+    : >/etc/lithos/processes/one.yaml
+    kill -HUP 1
+    sleep 1
+    date -s "@$(($(date +%s) - 18000))"
+    until_ok not test -e $one || { logs; return 1; }
+    above 9 $(($(now) - since))
+    date -s "@$(($(date +%s) + 18000))"
+    mv /tmp/one.yaml /etc/lithos/processes/one.yaml
+    kill -HUP 1
+    until_ok runs $one || { logs; return 1; }
+}
+
+# The group of a command is beside those of the tree, wherever lithos_cmd is run, and goes with it.
+command_has_a_group() {
+    lithos_cmd one job </dev/null &
+    job=$slice/one:cmd.job.$!.scope
+    until_ok runs "$job" || { logs; return 1; }
+    wait $!
+    [ ! -e "$job" ] || { echo "$job is still there"; return 1; }
+    same_as_before
+}
+
 gone() { ! grep -qs 'populated 1' $two/cgroup.events; }
 removal_retires() {
     : >/etc/lithos/processes/two.yaml
@@ -99,6 +150,10 @@ operator() {
     it "they end no adopted orphan" orphan_survives
     it "an orphan that ends is reaped" orphan_is_reaped
     it "what dies starts again" what_dies_starts_again
+    it "a step of the wall clock by hours ends nobody and delays no start" clock_is_nobodys_business
+    it "nor a kill" no_kill_is_delayed
+    members $one >/tmp/one
+    it "a command is in a group beside them, which goes with it" command_has_a_group
     it "what is removed ends, its group goes" removal_retires
     echo "machine: complete"
     # Turns the machine off: nothing else does here.
