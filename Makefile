@@ -150,6 +150,7 @@ deb-files:
 	install -d $(STAGE)/DEBIAN
 	printf '%s\n' "$$CONTROL" > $(STAGE)/DEBIAN/control
 	printf '%s\n' /etc/init.d/lithos /etc/lithos/master.yaml > $(STAGE)/DEBIAN/conffiles
+	install -m 755 -t $(STAGE)/DEBIAN packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm
 	dpkg-deb --root-owner-group -Z$(PACK) --build $(STAGE) $(DEB)
 
 clean:
