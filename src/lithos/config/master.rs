@@ -142,6 +142,7 @@ impl Level for Master {
         keys: &[KEYS],
         scalar: None,
     });
+    const IF_MISSING: &'static str = "; an empty file there means the defaults";
 }
 
 impl Master {

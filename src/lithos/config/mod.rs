@@ -37,7 +37,12 @@ pub fn read<T: Level>(path: &Path) -> Result<T, Problems> {
     match read_limited(path) {
         Ok(bytes) => parse(&path.display().to_string(), &bytes),
         // The loader words the error as it does for every file.
-        Err(_) => Document::read(path).decode(&T::KIND),
+        Err(e) => Document::read(path).decode(&T::KIND).map_err(|mut problems| {
+            if let (std::io::ErrorKind::NotFound, Some(first)) = (e.kind(), problems.list.first_mut()) {
+                first.text.push_str(T::IF_MISSING);
+            }
+            problems
+        }),
     }
 }
 
@@ -51,4 +56,6 @@ pub fn parse<T: Level>(name: &str, bytes: &[u8]) -> Result<T, Problems> {
 pub trait Level: DeserializeOwned {
     /// Its table of keys.
     const KIND: Kind;
+    /// What to do when there is none, behind the error.
+    const IF_MISSING: &'static str = "";
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::{Flag, Manual, Tool};
 use crate::config::document::read_limited;
-use crate::lithos::config::{self, Master};
+use crate::lithos::config::{self, Level, Master};
 use crate::lithos::options;
 
 /// Options.
@@ -93,8 +93,8 @@ pub fn absolute(path: &str) -> io::Result<PathBuf> {
 pub fn read_master(path: &Path) -> Result<(Master, String), String> {
     let fail = |why: String| format!("{}: {why}", path.display());
     let bytes = read_limited(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => fail(format!("{e}; an empty file there means the defaults")),
-        _ => fail(e.to_string()),
+        std::io::ErrorKind::NotFound => fail(format!("Error reading file: {e}{}", Master::IF_MISSING)),
+        _ => fail(format!("Error reading file: {e}")),
     })?;
     let text = String::from_utf8(bytes).map_err(|e| fail(e.to_string()))?;
     Ok((parse_master(path, &text)?, text))
