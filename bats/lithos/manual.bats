@@ -32,6 +32,16 @@ undocumented() {
     [ -z "$missing" ] || { echo "not in docs/lithos-tools.md: $missing"; return 1; }
 }
 
+@test "the help of every tool ends with the exit codes of its manual page" {
+    local tool codes
+    for tool in tree knot check cmd ps switch clean crypt mkdev; do
+        codes=$("lithos_$tool" --man-page | awk '/^\.SH/ { mine = /EXIT STATUS/ } mine && sub(/^\.B /, "")')
+        [[ "$codes" == 0*1* ]]
+        [ "$("lithos_$tool" --help | sed '1,/^Exit codes:$/d' | grep -oE '^  [0-9a-z]+' | tr -d ' ')" = "$codes" ] ||
+            { echo "lithos_$tool"; "lithos_$tool" --help; return 1; }
+    done
+}
+
 @test "an option that the table lacks is found" {
     mkdir "$BATS_TEST_TMPDIR/docs"
     grep -v -- '--die-with-tree' "$VAGGA_DOCS/lithos-tools.md" > "$BATS_TEST_TMPDIR/docs/lithos-tools.md"

@@ -16,6 +16,7 @@ metric() { python3 "$VAGGA_BATS/fixtures/metrics.py" "$L/run/metrics" "$@"; }
     : | processes
     none=$L/none.yaml
     for tool in "lithos_tree -C $none" "lithos_check -C $none" "lithos_clean -C $none" \
+        "lithos_knot --name app/web.0 --master $none --config $(instance web Daemon)" "lithos_check -C $none --explain app/web" \
         "lithos_switch --master $none app $L/processes/app.yaml" "lithos_cmd --master $none app sh"; do
         run $tool
         [ "$status" -eq 1 ] || { echo "$tool: $status"; false; }

@@ -217,7 +217,7 @@ impl<K: Copy + PartialEq + 'static> Tool<K> {
 
     fn settle<T>(&self, outcome: Outcome<T>) -> Result<Parsed<T>, i32> {
         match outcome {
-            Outcome::Help(text) => Err(self.show(&self.with_commands(text))),
+            Outcome::Help(text) => Err(self.show(&self.completed(text))),
             Outcome::Wrong(text) => {
                 complain(&text);
                 Err(self.usage_exit)
@@ -226,15 +226,31 @@ impl<K: Copy + PartialEq + 'static> Tool<K> {
         }
     }
 
-    /// The help of the tool itself ends with a line for each command.
-    fn with_commands(&self, mut help: String) -> String {
+    /// The help of the tool itself has a line for each command; every help ends with the exit codes of the manual page.
+    fn completed(&self, mut help: String) -> String {
         if help.contains("Options of the command") {
             help.push_str("\nCommands:\n");
             for command in self.commands {
                 help.push_str(&format!("  {:21} {}\n", command.name, command.about));
             }
         }
+        for (code, meaning) in self.exit_codes() {
+            if !help.contains("\nExit codes:\n") {
+                help.push_str("\nExit codes:\n");
+            }
+            help.push_str(&format!("  {code:21} {meaning}\n"));
+        }
         help
+    }
+
+    /// Exit codes and their meanings, of the manual page.
+    fn exit_codes(&self) -> &'static [(&'static str, &'static str)] {
+        let list = self
+            .manual
+            .lists
+            .iter()
+            .find(|(title, _)| *title == "EXIT STATUS");
+        list.map_or(&[], |(_, codes)| codes)
     }
 
     fn version(&self) -> String {
@@ -336,6 +352,13 @@ mod tests {
             MANY.version(),
             format!("sample_many {}\n", env!("CARGO_PKG_VERSION"))
         );
+    }
+
+    #[test]
+    fn help_ends_with_the_exit_codes_of_the_manual_page() {
+        let codes = "\nExit codes:\n  0                     All is well.\n";
+        assert_eq!(ONE.completed("Options\n".into()), format!("Options\n{codes}"));
+        assert_eq!(MANY.completed("Options\n".into()), "Options\n");
     }
 
     #[test]
