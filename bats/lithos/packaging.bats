@@ -56,7 +56,8 @@ SH
 }
 
 service() { inside /etc/init.d/lithos "$@"; }
-runs() { inside lithos_ps --no-color | grep -q 'app/web.0 '; }
+# The record is written a moment after the container has begun.
+runs() { inside lithos_ps --no-color | grep -q 'app/web.0 ' && inside test -s /run/lithos/knots/app/web.0.json; }
 init_of_container() { inside sh -c 'sed -n "s/.*\"pid\":\([0-9]*\).*/\1/p" /run/lithos/knots/app/web.0.json'; }
 is_alive() { inside kill -0 "$1"; }
 tree() { inside cat /run/lithos/master.pid; }
@@ -72,7 +73,7 @@ tree() { inside cat /run/lithos/master.pid; }
     [ -z "$output" ]
     if inside sh -c 'command -v systemd-analyze' >/dev/null; then
         inside systemd-analyze verify --man=no /usr/lib/systemd/system/lithos.service 2> verify || { cat verify; false; }
-        ! grep lithos verify || false
+        ! grep lithos verify | grep -v DelegateSubgroup || false
     fi
     configure
     run service status
@@ -161,7 +162,7 @@ tree() { inside cat /run/lithos/master.pid; }
     done
     [ "$(stat -c %a root/etc/init.d/lithos)" = 755 ]
     # What the unit must say so that containers outlive the supervisor.
-    for line in KillMode=process Restart=always Delegate=yes Type=simple; do
+    for line in KillMode=process Restart=always Delegate=yes DelegateSubgroup=supervisor Type=simple; do
         grep -qx "$line" root/usr/lib/systemd/system/lithos.service
     done
     sh -n root/etc/init.d/lithos

@@ -3,7 +3,7 @@
 //! Where the groups are: below *base* there is `NAME` (`lithos.slice`), and in it `SB:PROC.N.scope` for each container
 //! and, in version 2, `supervisor` for the processes of the tree, since a group that hands controllers down may have
 //! no processes itself. The base is the group of the first process (v1); in v2 it is our own group if nobody else is
-//! in it (under systemd: a unit with `Delegate=yes`), otherwise the root. It is the same again after a restart, whether the
+//! in it, or under systemd the unit in whose subgroup `supervisor` we begin, otherwise the root. It is the same again after a restart, whether the
 //! tree is the first process or not.
 //!
 //! Everything is done by descriptor beneath the mounted hierarchies, and nothing is written to groups that are not

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::layout::{self, Mount, SUPERVISOR};
 use super::{control, invalid, Options, Sources, Version, DEFAULT_CONTROLLERS};
-use crate::sys::fs::{explain, xattr};
+use crate::sys::fs::explain;
 use crate::sys::path::Root;
 
 /// Permissions of the groups we make.
@@ -147,18 +147,12 @@ impl Branch {
         let first = layout::below_mount(mount, path).unwrap_or_default();
         let root = layout::without_init_scope(&first);
         let members = control::members(self.group(&own)?.as_fd());
-        // systemd marks the groups that it leaves to others.
-        if members.is_ok_and(|pids| pids == [sources.pid]) && (root == first || self.is_delegated(&own)?) {
+        // Under systemd a unit's own group is no place, not even a delegated one: it could not start a next tree there while
+        // containers are below. Such a tree begins in a `supervisor` below its unit, which is answered above.
+        if members.is_ok_and(|pids| pids == [sources.pid]) && root == first {
             return Ok(own);
         }
         Ok(layout::base(root, &self.name).unwrap_or(root).to_path_buf())
-    }
-
-    fn is_delegated(&self, group: &Path) -> io::Result<bool> {
-        let group = self.group(group)?;
-        let marked =
-            ["trusted.delegate", "user.delegate"].map(|name| xattr::get(group.as_fd(), name.as_ref()));
-        Ok(marked.into_iter().flatten().flatten().any(|value| value == b"1"))
     }
 
     /// Our group, relative to the top.

@@ -2,7 +2,6 @@
 //! runs the tests. The second version with all controllers is tested in a virtual machine: `make test-vm`.
 
 use std::fs;
-use std::os::fd::AsFd;
 
 use super::*;
 use crate::sys::fs::tests::Temp;
@@ -162,20 +161,24 @@ fn a_group_with_others_in_it_is_left_for_the_root() {
     assert_eq!(fake.get("unified/lithos.slice/supervisor/cgroup.procs"), "0");
 }
 
-/// A unit without `Delegate=yes` belongs to systemd, also with one process in it.
+/// With `Delegate=yes` alone a next tree could not begin in the unit's group while containers are below it.
 #[test]
-fn a_unit_without_delegation_is_left() {
+fn the_own_group_of_a_unit_is_left() {
     let fake = Fake::new(&[], Some("memory"), "0::/sys/lithos.service", "0::/init.scope");
     fake.put("unified/sys/lithos.service/cgroup.procs", "77\n");
     fake.detect(&[]).unwrap().enter().unwrap();
     assert_eq!(fake.get("unified/lithos.slice/supervisor/cgroup.procs"), "0");
-    let unit = fs::File::open(fake.dir.0.join("unified/sys/lithos.service")).unwrap();
-    // Not every file system of temporary files has such attributes.
-    if crate::sys::fs::xattr::set(unit.as_fd(), "user.delegate".as_ref(), b"1").is_ok() {
-        fake.detect(&[]).unwrap().enter().unwrap();
-        let inside = "unified/sys/lithos.service/lithos.slice/supervisor/cgroup.procs";
-        assert_eq!(fake.get(inside), "0");
-    }
+}
+
+/// `Delegate=yes`, `DelegateSubgroup=supervisor`.
+#[test]
+fn a_unit_with_a_subgroup_is_not_left() {
+    let own = "0::/sys/lithos.service/supervisor";
+    let fake = Fake::new(&[], Some("memory"), own, "0::/init.scope");
+    fake.detect(&[]).unwrap().enter().unwrap();
+    let inside = "unified/sys/lithos.service/lithos.slice/supervisor/cgroup.procs";
+    assert_eq!(fake.get(inside), "0");
+    assert_eq!(fake.get("unified/cgroup.subtree_control"), "");
 }
 
 #[test]
