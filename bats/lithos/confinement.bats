@@ -150,6 +150,21 @@ SH
     contains "$output" $'CapPrm:\t00000000000405fb'
 }
 
+@test "programs of writable volumes run only where the sandbox allows it" {
+    mkdir "$L/host/db"
+    script x 'volumes: {/data: !Persistent {path: /db/own, mkdir: true, user: 1}, /state: !Statedir {user: 1}}' <<'SH'
+for d in /data /state; do cp /bin/busybox $d/echo && $d/echo ran $d; done 2>&1
+SH
+    sandbox <<< "writable-paths: {/db: $L/host/db}"
+    run inside x
+    contains "$output" 'denied'
+    lacks "$output" ran
+    printf '%s\n' "writable-paths: {/db: $L/host/db}" 'allow-exec-volumes: true' | sandbox
+    run inside x
+    contains "$output" 'ran /data'
+    contains "$output" 'ran /state'
+}
+
 @test "setuid programs gain nothing (A-164)" {
     cp "$IMAGE/bin/busybox" "$IMAGE/bin/busybox.suid"
     chmod 4755 "$IMAGE/bin/busybox.suid"

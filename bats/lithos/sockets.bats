@@ -75,6 +75,19 @@ service_of() { local k; k=$(knot_of "$1"); tr -d ' ' < "/proc/$k/task/$k/childre
 }
 
 # bats test_tags=root
+@test "two variables with one port: the process gets both descriptors, of one socket" {
+    sleeper web 'variables: {a: !TcpPort {activation: systemd}, b: !TcpPort {activation: systemd}}'
+    echo 'web: {image: img.v1, config: /config/web.yaml, variables: {a: 17020, b: 17020}}' | processes
+    start_tree
+    eventually running 1
+    service=$(service_of app/web.0)
+    grep -qzx LISTEN_FDS=2 "/proc/$service/environ"
+    first=$(readlink "/proc/$service/fd/3")
+    [[ "$first" == socket:* ]] && [ "$(readlink "/proc/$service/fd/4")" = "$first" ]
+    [ "$(listeners 17020)" -eq 1 ]
+}
+
+# bats test_tags=root
 @test "reuse-port: a socket for each process" {
     sleeper web 'tcp-ports: {17017: {fd: 5, reuse-port: true}}'
     echo 'web: {image: img.v1, config: /config/web.yaml, instances: 2}' | processes

@@ -79,6 +79,20 @@ setup() {
 }
 
 # bats test_tags=root
+@test "INT is the same as TERM" {
+    sleeper web
+    echo 'web: {image: img.v1, config: /config/web.yaml}' | processes
+    start_tree
+    eventually running 1
+    # A process in the background of a script ignores INT until it asks for it.
+    kill -INT "$TREE"
+    status=0; wait "$TREE" || status=$?
+    [ "$status" -eq 0 ]
+    running 0
+    TREE=
+}
+
+# bats test_tags=root
 @test "a second tree is refused with the number of the first; a stale pid file is taken over" {
     : | processes
     mkdir -p "$L/run"

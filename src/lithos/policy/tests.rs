@@ -139,6 +139,13 @@ fn ids() {
 }
 
 #[test]
+fn maps_end_where_they_end() {
+    let sandbox: Sandbox = parse("s", b"uid-map: [{inside: 2, outside: 50, count: 9}]").unwrap();
+    let ids = [1, 2, 10, 11].map(|id| super::outside(&sandbox.uid_map, id));
+    assert_eq!(ids, [None, Some(50), Some(58), None]);
+}
+
+#[test]
 fn addresses_and_ports() {
     let bridged = "bridged-network: {bridge: br0, network: 10.0.0.0/8}";
     refused(bridged, "", "", "ip-addresses");
