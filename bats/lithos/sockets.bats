@@ -69,8 +69,10 @@ service_of() { local k; k=$(knot_of "$1"); tr -d ' ' < "/proc/$k/task/$k/childre
     sleep 0.3
     : | processes
     reload
+    # The history, for which `reload` waits, is written before the sockets are closed.
+    closed() { ! ss -Hltnp 'sport = :17016' | grep -q "pid=$TREE,"; }
+    eventually closed
     [ "$(listeners 17016)" -eq 1 ]
-    ! ss -Hltnp 'sport = :17016' | grep -q "pid=$TREE," || false
     kill -9 "$knot"
 }
 
