@@ -255,3 +255,10 @@ volumes: {/tmp: !Statedir {path: /}}'
     [ "$status" -eq 0 ]
     [[ "$stderr" == *'WARN '*'syslog-facility "local9"'* ]]
 }
+
+@test "a limit for a path on no disk is a warning: containers start without it" {
+    sandbox 'max-io: {/proc: {read-bytes: 1Mi}, /no/such: {read-bytes: 1Mi}}'
+    check
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *'WARN '*'sandbox app: max-io /proc: is not on a disk'*'sandbox app: max-io /no/such: '* ]] || [[ "$stderr" == *'max-io /no/such: '*'max-io /proc: is not on a disk'* ]]
+}

@@ -143,8 +143,18 @@ fn whole(parsed: &Parsed<Key>, report: &mut Report) {
                     .get(&file.name)
                     .cloned()
                     .unwrap_or_else(|| sandbox.processes_file(&file.name, &master, &path));
+                check_disks(&file.name, &sandbox, report);
                 check_sandbox(&file.name, &sandbox, &processes, report);
             }
+        }
+    }
+}
+
+/// Containers start without a limit that cannot be set.
+fn check_disks(name: &str, sandbox: &Sandbox, report: &mut Report) {
+    for path in sandbox.max_io.keys() {
+        if let Err(e) = crate::sys::block::disk(path) {
+            report.warning(&format!("sandbox {name}: max-io {}: {e}", path.display()));
         }
     }
 }

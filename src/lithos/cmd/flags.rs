@@ -43,8 +43,9 @@ pub const TOOL: Tool<Key> = Tool {
         description: &[
             "Runs a command of a sandbox once, in a container of its own, attached to standard input. Output goes to the \
              caller if the container file says interactive: true, otherwise to the output log of the sandbox.",
-            "TERM and INT stop the container; its state directory and control group are removed in every case. Needs root, \
-             but no running lithos_tree.",
+            "TERM and INT stop the container; its state directory and control group are removed in every case. Killed, \
+             lithos_cmd takes the container with it, and the next lithos_cmd or lithos_tree removes what is left. Needs \
+             root, but no running lithos_tree.",
         ],
         lists: &[(
             "EXIT STATUS",
