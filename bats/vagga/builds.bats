@@ -54,6 +54,12 @@ YAML
     contains "$stderr" '.vagga/.roots/.tmp.bad'
     [ ! -e .vagga/bad ]
     [ -e .vagga/.roots/.tmp.bad/root/made ]
+    lacks "$stderr" 'TERM='
+    VAGGA_DEBUG_CMDENV=1 run --separate-stderr vagga _build bad
+    [ "$status" -eq 121 ]
+    contains "$stderr" 'exited with code 3; its environment was: '
+    contains "$stderr" ' HOME="/tmp" '
+    contains "$stderr" ' TERM="dumb"'
     sed -i 's/exit 3/true/' vagga.yaml
     run vagga _build bad
     [ "$status" -eq 0 ]

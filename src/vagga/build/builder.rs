@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use super::command::GuestCommand;
+use super::command::{self, GuestCommand, SHOW_ENVIRON};
 use super::distro::Distribution;
 use super::error::{IoContext, StepError};
 use super::guest::{self, Guest};
@@ -137,6 +137,7 @@ impl<'a> Builder<'a> {
         if c.isolate_network && self.network.is_none() {
             self.network = Some(network::isolated()?);
         }
+        let note = command::environ_note(&environ, std::env::var_os(SHOW_ENVIRON));
         self.progress.before_output();
         let outcome = Guest {
             command: c,
@@ -152,10 +153,11 @@ impl<'a> Builder<'a> {
         }
         .run(capture);
         guest::make_blocking();
-        let outcome = outcome?;
+        let failed = |text: String| StepError::new(format!("{text}{note}"));
+        let outcome = outcome.map_err(|e| failed(e.message))?;
         match outcome.code {
             0 => Ok(outcome.output),
-            code => Err(StepError::new(format!("command {} {}", c.display(), ended(code)))),
+            code => Err(failed(format!("command {} {}", c.display(), ended(code)))),
         }
     }
 

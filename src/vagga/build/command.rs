@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// The variable of the caller that, when it is not empty, puts environments into messages about failed commands.
+pub const SHOW_ENVIRON: &str = "VAGGA_DEBUG_CMDENV";
+
 /// One program to run inside the container root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestCommand {
@@ -79,9 +82,31 @@ impl GuestCommand {
     }
 }
 
+/// What a message about a failed command says of its environment: nothing, unless [`SHOW_ENVIRON`] asks for it, since
+/// values may be secrets (proxies carry passwords).
+pub fn environ_note(environ: &BTreeMap<String, String>, wanted: Option<OsString>) -> String {
+    match wanted.filter(|value| !value.is_empty()) {
+        Some(_) => {
+            let words: Vec<String> = environ.iter().map(|(k, v)| format!("{k}={v:?}")).collect();
+            format!("; its environment was: {}", words.join(" "))
+        }
+        None => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn environments_are_shown_on_demand_only() {
+        let environ = BTreeMap::from([("A", "1"), ("B", "two words")]).into_iter();
+        let environ = environ.map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        assert_eq!(environ_note(&environ, None), "");
+        assert_eq!(environ_note(&environ, Some("".into())), "");
+        let shown = environ_note(&environ, Some("1".into()));
+        assert_eq!(shown, "; its environment was: A=\"1\" B=\"two words\"");
+    }
 
     #[test]
     fn words_are_quoted_when_needed() {

@@ -55,6 +55,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("VAGGA_SETTINGS", "Text of settings, as YAML or JSON."),
     ("VAGGAENV_NAME", "Sets the variable NAME for commands."),
     (
+        "VAGGA_DEBUG_CMDENV",
+        "When not empty, messages about failed commands of a build show their environment.",
+    ),
+    (
         "RUST_LOG",
         "What is logged: error, warn (the default), info, debug; also TARGET=LEVEL.",
     ),
