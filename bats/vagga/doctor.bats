@@ -47,7 +47,12 @@ YAML
     [ "$VAGGA_MODE" != ranges ] || skip "a filter takes new privileges away, and with them newuidmap"
     run refuse-syscalls --no-netfilter vagga _doctor
     [ "$status" -eq 0 ]
-    contains "$output" 'warn  nf_tables: making an nf_tables table failed'
-    contains "$output" 'sudo modprobe -a nf_tables nft_chain_nat nft_nat nft_masq'
+    # Address translation is left to ip_tables, where this machine has that.
+    if [ "$VAGGA_MODE" = root ] && unshare --net iptables-legacy -t nat -L >/dev/null 2>&1; then
+        contains "$output" 'ok    nf_tables: '
+    else
+        contains "$output" 'warn  nf_tables: making an nf_tables table failed'
+        contains "$output" 'sudo modprobe -a nf_tables nft_chain_nat nft_nat nft_masq'
+    fi
     contains "$output" 'CONFIG_NF_TABLES_BRIDGE'
 }

@@ -305,9 +305,8 @@ YAML
     contains "$output" 'ip link delete vagga'
 }
 
-# In network and mount namespaces that play the host.
-# bats test_tags=root
-@test "the gateway: ports from the host, the outside for children, several runs, nothing left" {
+# In network and mount namespaces that play the host; the words given run in front of its shell.
+the_gateway_works() {
     commands <<'YAML'
 group: !Supervise
   children:
@@ -361,12 +360,48 @@ vagga _destroy_netns
 [ ! -e /run/here/vagga ]
 [ "$(ip -o link | wc -l)" = 1 ]
 SH
-    run timeout 100 unshare --net --mount --propagation private bash host.sh
+    run timeout 100 unshare --net --mount --propagation private "$@" bash host.sh
     echo "$output"
     cat group.out other.out || true
     [ "$status" -eq 0 ]
     nothing_is_left
     ! pgrep -f 'sleep 424[6]' || false
+}
+
+# bats test_tags=root
+@test "the gateway: ports from the host, the outside for children, several runs, nothing left" {
+    the_gateway_works
+}
+
+# bats test_tags=root
+@test "the gateway on a kernel without nf_tables: the same by ip_tables" {
+    [ -x "$(command -v refuse-syscalls)" ] || skip "no refuse-syscalls"
+    unshare --net iptables-legacy -t nat -L >/dev/null 2>&1 || skip "no ip_tables here"
+    the_gateway_works refuse-syscalls --no-netfilter
+    contains "$(cat create.out)" 'iptables-legacy-restore --noflush'
+    lacks "$(cat create.out)" 'nft -f'
+}
+
+# bats test_tags=root
+@test "neither nf_tables nor ip_tables: one line says what is missing, and --no-iptables does without" {
+    [ -x "$(command -v refuse-syscalls)" ] || skip "no refuse-syscalls"
+    commands </dev/null
+    cat > host.sh <<'SH'
+mount -t tmpfs none /run
+mkdir -m 755 /run/here
+export XDG_RUNTIME_DIR=/run/here
+for program in /usr/sbin/iptables-legacy-restore /usr/sbin/iptables-restore; do
+    [ ! -e $program ] || mount --bind /bin/false $program
+done
+vagga _create_netns; echo "status $?"
+ip -o link | wc -l
+SH
+    run --separate-stderr timeout 60 unshare --net --mount --propagation private refuse-syscalls --no-netfilter bash host.sh
+    echo "$output" "$stderr"
+    contains "$stderr" 'this kernel lacks nf_tables with address translation, see `vagga _doctor`; ip_tables instead: '
+    contains "$output" 'status 121'
+    [ "${lines[-1]}" = 1 ]
+    nothing_is_left
 }
 
 @test "_run_in_netns --pid runs in the network of a process" {

@@ -8,6 +8,7 @@ use crate::sys::netlink::nftables::{Chain, Family, Hook, Match, Rule, Table, Ver
 use crate::sys::netlink::{LinkKind, Netlink};
 use crate::vagga::ids::IdMaps;
 use crate::vagga::network::gateway::Gateway;
+use crate::vagga::network::legacy;
 
 use super::explain::{self, Stage};
 use super::facts::{number, program, Surroundings};
@@ -82,7 +83,13 @@ fn filter(family: Family, hook: Hook, verdict: Verdict) -> io::Result<()> {
         name: TRIAL.into(),
         chains: vec![Chain { hook, rules }],
     };
-    Netlink::netfilter()?.replace_table(&table, false)
+    let older = |e| match family {
+        Family::Ip => legacy::install(&table).map_err(|_| e),
+        Family::Bridge => Err(e),
+    };
+    Netlink::netfilter()
+        .and_then(|mut filter| filter.replace_table(&table, false))
+        .or_else(older)
 }
 
 /// One finding per check; nothing when not even a user namespace could be made, which has a line of its own.

@@ -25,7 +25,7 @@ use crate::vagga::doctor::namespaces_refused;
 use crate::vagga::failure::{exit, Failure};
 use crate::vagga::ids;
 
-use super::{install, lookup};
+use super::{by_ip_tables, install, legacy, lookup, said};
 
 /// The host's end of the cable to the gateway.
 const HOST_DEVICE: &str = "vagga";
@@ -416,7 +416,7 @@ fn show(steps: &[Step], pid: i32) {
     println!("ip addr add {GUEST}/{} dev {GUEST_DEVICE}", CABLE.1);
     println!("ip link set {GUEST_DEVICE} up");
     println!("ip route add default via {HOST}");
-    print!("{}", guest_rules());
+    print!("{}", said(&guest_rules()));
 }
 
 /// As the command of a shell that does the same.
@@ -432,10 +432,22 @@ impl fmt::Display for Step {
             Step::HostUp => write!(f, "ip link set {HOST_DEVICE} up"),
             Step::RouteLocalnet => write!(f, "sysctl net.ipv4.conf.{HOST_DEVICE}.route_localnet=1"),
             Step::Keep(pid, kind, path) => write!(f, "mount --bind /proc/{pid}/ns/{kind} {}", path.display()),
-            Step::Rules(table) => write!(f, "nft -f - <<'END'\n{table}END"),
+            Step::Rules(table) => {
+                let program = match by_ip_tables() {
+                    true => "iptables-legacy-restore --noflush",
+                    false => "nft -f -",
+                };
+                write!(f, "{program} <<'END'\n{}END", said(table))
+            }
             Step::Release(path) => write!(f, "umount {}", path.display()),
             Step::RemoveCable => write!(f, "ip link delete {HOST_DEVICE}"),
-            Step::RemoveRules => write!(f, "nft delete table ip {TABLE}"),
+            Step::RemoveRules => match by_ip_tables() {
+                true => write!(
+                    f,
+                    "iptables-legacy-restore --noflush  # -X {TABLE}-post and the like"
+                ),
+                false => write!(f, "nft delete table ip {TABLE}"),
+            },
         }
     }
 }
@@ -458,7 +470,9 @@ impl Step {
             Step::Rules(table) => install(table),
             Step::Release(path) => Ok(umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)?),
             Step::RemoveCable => Netlink::route()?.delete_link(HOST_DEVICE),
-            Step::RemoveRules => Netlink::netfilter()?.delete_table(Family::Ip, TABLE),
+            Step::RemoveRules => Netlink::netfilter()
+                .and_then(|mut filter| filter.delete_table(Family::Ip, TABLE))
+                .or_else(|e| legacy::remove(TABLE).map_err(|_| e)),
         }
     }
 }

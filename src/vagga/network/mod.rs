@@ -5,6 +5,7 @@
 //! keep it, and when vagga ends, however that happens, the kernel takes everything away.
 
 pub mod gateway;
+pub mod legacy;
 pub mod lookup;
 pub mod partition;
 pub mod setup;
@@ -15,21 +16,49 @@ use std::io;
 use crate::sys::netlink::nftables::{Family, Table};
 use crate::sys::netlink::Netlink;
 
-/// Puts rules into the current network. Errors say what a kernel without nf_tables lacks.
+/// Puts rules into the current network: by nf_tables, by ip_tables where the kernel lacks that. Errors say what it lacks.
 fn install(table: &Table) -> io::Result<()> {
     Netlink::netfilter()
         .and_then(|mut filter| filter.replace_table(table, false))
-        .map_err(|e| lacking(e, table.family))
+        .or_else(|e| instead(e, table))
+}
+
+/// What a kernel without nf_tables does: address translation by ip_tables.
+fn instead(e: io::Error, table: &Table) -> io::Result<()> {
+    if !unknown(&e) || table.family != Family::Ip {
+        return Err(lacking(e, table.family));
+    }
+    legacy::install(table).map_err(|older| {
+        let newer = lacking(e, table.family);
+        io::Error::new(newer.kind(), format!("{newer}; ip_tables instead: {older}"))
+    })
+}
+
+/// This kernel has no nf_tables at all.
+fn by_ip_tables() -> bool {
+    Netlink::netfilter().is_err_and(|e| unknown(&e))
+}
+
+/// The rules in the language of the filter that [`install`] asks.
+fn said(table: &Table) -> String {
+    match by_ip_tables() {
+        true => legacy::script(table),
+        false => table.to_string(),
+    }
+}
+
+/// The kernel knows nothing of such rules.
+fn unknown(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::Unsupported | io::ErrorKind::NotFound)
 }
 
 /// The error, with what to do when the kernel knows nothing of such rules.
 fn lacking(e: io::Error, family: Family) -> io::Error {
-    let unknown = matches!(e.kind(), io::ErrorKind::Unsupported | io::ErrorKind::NotFound);
     let missing = match family {
         Family::Ip => "nf_tables with address translation",
         Family::Bridge => "nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE)",
     };
-    match unknown {
+    match unknown(&e) {
         true => io::Error::new(
             e.kind(),
             format!("{e}: this kernel lacks {missing}, see `vagga _doctor`"),

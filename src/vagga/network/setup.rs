@@ -27,7 +27,7 @@ use crate::vagga::run::place::{method_inside, nested, Place};
 
 use super::gateway::{Opened, GUEST};
 use super::topology::{Topology, Uplink, BRIDGE, BRIDGE_DEVICE, CHILD_DEVICE, PREFIX};
-use super::{install, lacking};
+use super::{install, instead};
 
 /// Longest wait for a cable to carry packets.
 const CABLE: Duration = Duration::from_secs(2);
@@ -208,7 +208,8 @@ fn make_outer(
     if gateway.is_some() {
         let bridge = fs::File::open(format!("/proc/{}/ns/net", maker.pid))?;
         let (uplink, rules) = connect_gateway(bridge.as_fd(), topology)?;
-        to.send(DONE, &[rules.as_fd()])?;
+        let rules: Vec<BorrowedFd> = rules.iter().map(AsFd::as_fd).collect();
+        to.send(DONE, &rules)?;
         ours.send(uplink.0.to_string().as_bytes(), &[])?;
     } else {
         to.send(DONE, &[])?;
@@ -230,8 +231,8 @@ fn enter(gateway: &Opened, maps: IdMaps) -> io::Result<IdMaps> {
 }
 
 /// In the gateway: a cable to the bridge, and the ports that lead to this run. The rules end with their socket, on
-/// kernels before 5.12 when the next run takes the same cable.
-fn connect_gateway(bridge: BorrowedFd<'_>, topology: &Topology) -> io::Result<(Uplink, Netlink)> {
+/// kernels before 5.12, and where ip_tables does it, when the next run takes the same cable.
+fn connect_gateway(bridge: BorrowedFd<'_>, topology: &Topology) -> io::Result<(Uplink, Option<Netlink>)> {
     let mut here = Netlink::route()?;
     let uplink = free_uplink(&mut here, bridge)?;
     let device = uplink.device();
@@ -244,15 +245,20 @@ fn connect_gateway(bridge: BorrowedFd<'_>, topology: &Topology) -> io::Result<(U
         verdict: Verdict::Redirect(uplink.bridge_side(), *port),
     });
     let table = table(device, vec![(Hook::Prerouting, rules.collect())]);
-    let mut filter = Netlink::netfilter().map_err(|e| lacking(e, Family::Ip))?;
-    let result = match filter.replace_table(&table, true) {
+    let filter = owned(&table).or_else(|e| instead(e, &table).map(|()| None))?;
+    Ok((uplink, filter))
+}
+
+/// Rules that end with the socket, where the kernel can do that.
+fn owned(table: &Table) -> io::Result<Option<Netlink>> {
+    let mut filter = Netlink::netfilter()?;
+    match filter.replace_table(table, true) {
         Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
-            filter.replace_table(&table, false)
+            filter.replace_table(table, false)
         }
         result => result,
-    };
-    result.map_err(|e| lacking(e, Family::Ip))?;
-    Ok((uplink, filter))
+    }?;
+    Ok(Some(filter))
 }
 
 /// The first cable that no other run has: making it is what takes it.
