@@ -107,6 +107,70 @@ YAML
     contains "$stderr" 'No space left'
 }
 
+@test "where a tmpfs cannot carry an overlay, a snapshot is a copy" {
+    [ -x "$(command -v refuse-syscalls)" ] || skip "no refuse-syscalls"
+    [ "$VAGGA_MODE" != ranges ] || skip "a filter takes newuidmap its privileges away"
+    write_project <<'YAML'
+containers:
+  bb:
+    setup: [ !Tar { url: ./busybox.tar } , !Sh "mkdir -p /s/d; seq 1000 > /s/f; touch -d @77 /s/d/old; chmod 750 /s" ]
+    volumes: { /s: !Snapshot { size: 1Mi } }
+YAML
+    vagga _build bb
+    # As a kernel before 6.6: the attribute that tries the tmpfs is not supported.
+    run --separate-stderr refuse-syscalls --only fsetxattr,setxattr --errno 95 vagga _run bb sh -c \
+        'stat -f -c %t /s; stat -c %a /s; ls -A /s; tail -n1 /s/f; stat -c %Y /s/d/old; echo more >> /s/f; rm -r /s/d; ls /s'
+    echo "$output" "$stderr"
+    [ "$status" -eq 0 ]
+    [ "$output" = $'1021994\n750\nd\nf\n1000\n77\nf' ]
+    [ "$(tail -n1 .vagga/bb/s/f)" = 1000 ] && [ -e .vagga/bb/s/d/old ]
+}
+
+# The container of the snapshot has users that this one has not.
+# bats test_tags=ids
+@test "files of owners that do not exist here: seen and removed in a snapshot, but not changed" {
+    write_project <<'YAML'
+containers:
+  wide:
+    setup:
+    - !Tar { url: ./busybox.tar }
+    - !Sh |
+        mkdir -p /s/theirs; echo mine > /s/mine; echo theirs > /s/file; echo in > /s/theirs/in; echo secret > /s/secret
+        chmod 600 /s/secret; chown 1000:1000 /s/file /s/secret /s/theirs/in /s/theirs
+  bb:
+    setup: [ !Tar { url: ./busybox.tar } , !Sh mkdir /s ]
+    uids: [0-10]
+    gids: [0-10]
+    volumes: { /s: !Snapshot { container: wide } }
+YAML
+    vagga _build wide
+    vagga _build bb
+    cat > look.sh <<'SH'
+cd /s; stat -c '%u %n' mine file; cat file; [ "$1" = copy ] || stat -f -c %t .
+{ cat secret || echo unread; echo x >> file || echo unwritten; rm theirs/in || echo kept; chown 0 file || echo theirs; } 2>/dev/null
+rm file && echo more >> mine && cat mine; ls
+SH
+    run --separate-stderr vagga _run bb sh /work/look.sh
+    echo "$output" "$stderr"
+    [ "$status" -eq 0 ]
+    contains "$output" 794c7630 || skip "no overlay upon a tmpfs here"
+    [ "$output" = $'0 mine\n65534 file\ntheirs\n794c7630\nunread\nunwritten\nkept\ntheirs\nmine\nmore\nmine\nsecret\ntheirs' ]
+    [ "$(cat .vagga/wide/s/mine .vagga/wide/s/file)" = $'mine\ntheirs' ]
+
+    [ -x "$(command -v refuse-syscalls)" ] && [ "$VAGGA_MODE" != ranges ] || return 0
+    # A copy is all of the caller's, and what the caller may not read cannot be copied.
+    local old=(refuse-syscalls --only "fsetxattr,setxattr" --errno 95)
+    run --separate-stderr "${old[@]}" vagga _run bb true
+    [ "$status" -eq 124 ]
+    contains "$stderr" 'copy "secret": Permission denied'
+    contains "$stderr" 'a user that this container does not have, see its `uids`'
+    sed -i 's/chmod 600/chmod 644/' vagga.yaml
+    vagga _build wide
+    run --separate-stderr "${old[@]}" vagga _run bb sh /work/look.sh copy
+    echo "$output" "$stderr"
+    [ "$output" = $'0 mine\n0 file\ntheirs\nsecret\nmine\nmore\nmine\nsecret\ntheirs' ]
+}
+
 @test "a copied snapshot larger than its size is explained" {
     write_project <<'YAML'
 containers:

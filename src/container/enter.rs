@@ -408,6 +408,9 @@ fn hint(op: &Op, e: &io::Error) -> Option<&'static str> {
             Some("a directory can only be mounted on a directory, and a file on a file")
         }
         (Op::Snapshot { .. }, Some(libc::ENOSPC)) => Some("the copy is larger than the volume's `size`"),
+        (Op::Snapshot { .. }, _) if e.kind() == io::ErrorKind::PermissionDenied => {
+            Some("it belongs to a user that this container does not have, see its `uids` and `gids`")
+        }
         _ => None,
     }
 }

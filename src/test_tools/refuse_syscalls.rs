@@ -9,6 +9,12 @@ use std::process::Command;
 
 use crate::sys::seccomp::{refuse, refuse_sockets, YOUNG_CALLS};
 
+/// Not young, but not possible everywhere: attributes of files in a tmpfs (Linux 6.6 for those of users).
+const OTHERS: [(&str, i64); 2] = [
+    ("setxattr", libc::SYS_setxattr),
+    ("fsetxattr", libc::SYS_fsetxattr),
+];
+
 /// What to refuse and what to run.
 #[derive(Debug, PartialEq, Eq)]
 struct Request {
@@ -72,7 +78,10 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Request, String> {
 }
 
 fn number(name: &str) -> Result<i64, String> {
-    let known = YOUNG_CALLS.iter().find(|(known, _)| *known == name);
+    let known = YOUNG_CALLS
+        .iter()
+        .chain(&OTHERS)
+        .find(|(known, _)| *known == name);
     known
         .map(|(_, number)| *number)
         .ok_or_else(|| format!("unknown system call {name:?}"))
