@@ -55,9 +55,27 @@ make_php() {
     echo '<?php function hello() { return "hello from php\n"; }' > php/src/hello.php
     printf '#!/usr/bin/env php\n<?php require $_composer_autoload_path; echo hello();\n' > php/bin/hello
     chmod +x php/bin/hello
-    local repositories='"repositories": [{"type": "path", "url": "/work/php", "options": {"symlink": false, "versions": {"acme/hello": "1.0.0"}}}, {"packagist.org": false}]'
+    local repositories='"repositories": [{"type": "path", "url": "/work/php", "options": {"symlink": false, "versions": {"acme/hello": "1.0.0"}}}, {"packagist": false}]'
     echo "{$repositories}" > app/global.json
     echo "{$repositories, \"require\": {\"acme/hello\": \"1.0.0\"}}" > app/composer.json
+}
+
+# A registry of PHP packages, as servers of Composer 2 answer, with the package of make_php.
+make_php_registry() { # make_php_registry PORT
+    mkdir -p registry/p2/acme shop
+    python3 -m zipfile -c registry/hello.zip php/composer.json php/src php/bin
+    cat > registry/packages.json <<JSON
+{"packages": [], "metadata-url": "/p2/%package%.json", "available-packages": ["acme/hello"]}
+JSON
+    cat > registry/p2/acme/hello.json <<JSON
+{"packages": {"acme/hello": [{"name": "acme/hello", "version": "1.2.0", "version_normalized": "1.2.0.0",
+  "autoload": {"files": ["src/hello.php"]}, "bin": ["bin/hello"],
+  "dist": {"type": "zip", "url": "http://127.0.0.1:$1/hello.zip", "shasum": "$(sha1sum registry/hello.zip | cut -d' ' -f1)"}}]}}
+JSON
+    cat > shop/composer.json <<JSON
+{"repositories": [{"type": "composer", "url": "http://127.0.0.1:$1"}, {"packagist": false}],
+  "config": {"secure-http": false}, "require": {"acme/hello": "^1.1"}}
+JSON
 }
 
 build() { # builds or shows why not
@@ -119,6 +137,11 @@ containers:
     - !Container base
     - !ComposerConfig { install-runtime: false }
     - !ComposerDependencies { working-dir: app, dev: false }
+  shop:
+    setup:
+    - !Container base
+    - !ComposerConfig { install-runtime: false }
+    - !ComposerDependencies { working-dir: shop, dev: false }
 YAML
     build base
 
@@ -174,6 +197,19 @@ JSON
     build app
     inside app hello 'hello from php'
     [ -s app/composer.lock ] && [ ! -e app/vendor ]
+
+    mkdir registry && rm -f port
+    serve registry 2>/dev/null
+    make_php_registry "$PORT"
+    build shop
+    inside shop hello 'hello from php'
+    contains "$(cat shop/composer.lock)" '"version": "1.2.0"'
+    # One byte of the archive is another one: the digest of the registry no longer fits.
+    printf x >> registry/hello.zip
+    rm -rf "${VAGGA_SETTINGS#cache-dir: }"/composer-cache
+    run vagga _build --force shop
+    [ "$status" -eq 121 ]
+    contains "$output" 'checksum'
 }
 
 # bats test_tags=network,slow,long
