@@ -33,7 +33,7 @@ pub fn read(runtime: &Path) -> io::Result<BTreeMap<String, Entry>> {
 
 /// The rules for output logs: those of sandboxes that could not be read now stay as they were. Kept for the next time in
 /// `RUNTIME/last-good/rotation.json`; the second part of the result is why that failed.
-pub fn rotation(runtime: &Path, mut rules: Rules, readings: &Readings) -> (Rules, Option<io::Error>) {
+pub fn rotation(runtime: &Path, mut rules: Rules, readings: &Readings) -> (Rules, Option<String>) {
     let path = runtime.join("last-good/rotation.json");
     let text = std::fs::read(&path).unwrap_or_default();
     let former: Rules = serde_json::from_slice(&text).unwrap_or_default();
@@ -48,7 +48,8 @@ pub fn rotation(runtime: &Path, mut rules: Rules, readings: &Readings) -> (Rules
             true => Ok(()),
             false => replace(&path, &now, 0o600),
         });
-    (rules, written.err())
+    let failed = |e: io::Error| format!("last good rules of rotation: {e}");
+    (rules, written.err().map(failed))
 }
 
 #[cfg(test)]

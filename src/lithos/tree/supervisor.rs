@@ -452,11 +452,9 @@ impl Supervisor {
             self.journal.error(&format!("configuration: {problem}"));
         }
         self.machine.figures.sandboxes = read.sandboxes as u64;
-        let rules = last_good::rotation(&self.master.runtime_dir, read.rotated, &read.readings);
-        if let Some(e) = rules.1 {
-            self.journal.warn(&format!("last good rules of rotation: {e}"));
-        }
-        self.rotation.set(rules.0);
+        let (rules, e) = last_good::rotation(&self.master.runtime_dir, read.rotated, &read.readings);
+        e.iter().for_each(|e| self.journal.warn(e));
+        self.rotation.set(rules);
         self.rotates_at = (!self.rotation.is_empty()).then(Instant::now);
         if let Some(dir) = &self.master.config_log_dir {
             for (sandbox, processes) in &read.processes {
