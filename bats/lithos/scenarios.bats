@@ -212,6 +212,7 @@ YAML
 
 # bats test_tags=root
 @test "the table of scenarios names tests that exist, and every scenario" {
-    run /usr/bin/python3 "$VAGGA_BATS/fixtures/scenarios.py" "$VAGGA_BATS/lithos" "$VAGGA_SOURCE"
+    run /usr/bin/python3 "$VAGGA_BATS/fixtures/scenarios.py" "$VAGGA_BATS/lithos" "$VAGGA_SOURCE" \
+        A-=1-36,40-74,80-95,100-110,115-118,120-125,130-150,160-166
     [ "$status" -eq 0 ] || { echo "$output"; false; }
 }
