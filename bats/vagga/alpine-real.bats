@@ -118,3 +118,39 @@ EOF
     lacks "$report" calc-1
     grep -q post-deinstall .vagga/later/var/log/calls
 }
+
+@test "an index that the real apk made is one that we read" {
+    real_project <<'EOF'
+  indexer:
+    setup:
+    - !Container real
+    - !Sh |
+        exec >/report 2>&1
+        cp /work/repo/*.pub /etc/apk/keys/
+        for repo in main community; do
+            /real/sbin/apk index -d "made by apk" -o /work/made.$repo.tar.gz /work/repo/v3.20/$repo/*/*.apk
+        done
+  ours: { setup: [ !Alpine v3.20 , !Repo community , !Install [libmagic, service, calc] ] }
+EOF
+    sed -i 's|/real/sbin/apk|apk|' vagga.yaml
+    built ours
+    cp .vagga/ours/../alpine-packages.txt before
+    cp .vagga/ours/lib/apk/db/installed installed
+    built indexer
+    for repo in main community; do
+        # All fields are there in the way of apk, not of our fixture: the texts are not the same.
+        tar xzf made.$repo.tar.gz -O APKINDEX >index
+        [ "$(grep -c '^P:' index)" -eq "$(ls repo/v3.20/$repo/*/*.apk | wc -l)" ]
+        "$VAGGA_BATS/fixtures/alpine-repository" repo --repo $repo --index made.$repo.tar.gz
+    done
+    rm -rf .vagga/.cache/alpine-cache
+    run vagga _build --force ours
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    diff before .vagga/ours/../alpine-packages.txt
+    diff installed .vagga/ours/lib/apk/db/installed
+    # Its signature is checked like any other.
+    printf x >>"$(echo repo/v3.20/main/*/APKINDEX.tar.gz)"
+    rm -rf .vagga/.cache/alpine-cache
+    run vagga _build --force ours
+    [ "$status" -eq 121 ]
+}

@@ -23,6 +23,8 @@ pages() { ls "$VAGGA_DOCS"/*.md | grep -vE '/(lithos|cantal|verwalter)[^/]*$'; }
 
 @test "examples of the command line" { manual run "$VAGGA_DOCS/reference-cli.md"; }
 
+@test "examples of networks" { manual run "$VAGGA_DOCS/network.md"; }
+
 @test "examples of settings" { manual run "$VAGGA_DOCS/reference-settings.md"; }
 
 @test "examples that cannot run here are accepted by the parser" { manual check $(pages); }
