@@ -38,6 +38,28 @@ fn command_findings(config: &Config, name: &str, command: &MainCommand, list: &m
             let text = format!("command {name:?} has no children");
             list.push(trail.to("children").finding(Severity::Fails, text));
         }
+        for (child, info) in &group.children {
+            let trail = trail.to("children").to(child);
+            let whose = format!("child {child:?} of command {name:?}");
+            child_findings(&trail, &whose, info.info(), list);
+        }
+    }
+}
+
+/// Keys of a command that belong to the whole group. Not said whenever the group runs: a child may be an alias of a command.
+fn child_findings(trail: &Trail, whose: &str, info: &CommandInfo, list: &mut Vec<Finding>) {
+    let set = [
+        ("epilog", info.common.epilog.is_some()),
+        ("options", info.common.options.is_some()),
+        ("isolate_network", info.common.isolate_network),
+        ("accepts_arguments", info.accepts_arguments == Some(true)),
+    ];
+    for (key, _) in set.iter().filter(|(_, set)| *set) {
+        let text = format!(
+            "`{}` of {whose} has no effect: it is a matter of the group",
+            key.replace('_', "-")
+        );
+        list.push(trail.to(key).finding(Severity::Doubtful, text));
     }
 }
 

@@ -87,7 +87,8 @@ impl<'a> Roster<'a> {
 pub struct Launcher {
     signals: Signals,
     terminal: Terminal,
-    banner: Option<(Instant, String)>,
+    /// Texts to be shown, and when.
+    banners: Vec<(Instant, String)>,
     fatal: Option<i32>,
     /// Told once when all children are ready.
     on_ready: Option<OwnedFd>,
@@ -109,7 +110,7 @@ impl Launcher {
         Ok(Launcher {
             signals,
             terminal: Terminal::open(),
-            banner: None,
+            banners: Vec::new(),
             fatal: None,
             on_ready: None,
             block: RefCell::new(block),
@@ -117,8 +118,8 @@ impl Launcher {
     }
 
     /// Text for stderr at a time, unless the shutdown begins before.
-    pub fn set_banner(&mut self, at: Instant, text: String) {
-        self.banner = Some((at, text));
+    pub fn add_banner(&mut self, at: Instant, text: String) {
+        self.banners.push((at, text));
     }
 
     /// A byte is written here once all children are ready; it is closed at their end.
@@ -179,7 +180,7 @@ impl Launcher {
             }
             self.tell_ready(group);
             self.wait(group, &roster.running).map_err(fail)?;
-            self.show_banner(group);
+            self.show_banners(group);
             self.reports(group, roster);
             for signal in self.signals.drain().map_err(fail)? {
                 match signal {
@@ -200,7 +201,7 @@ impl Launcher {
     fn wait(&self, group: &Group, running: &[Running]) -> io::Result<()> {
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.signals.fd()];
         fds.extend(running.iter().filter_map(|r| Some(r.link.as_ref()?.fd())));
-        let banner = self.banner.as_ref().map(|(at, _)| *at);
+        let banner = self.banners.iter().map(|(at, _)| *at).min();
         let deadline = [group.deadline(), banner].into_iter().flatten().min();
         poll::wait(&fds, deadline).map(drop)
     }
@@ -226,12 +227,16 @@ impl Launcher {
         }
     }
 
-    fn show_banner(&mut self, group: &Group) {
-        let due = self.banner.as_ref().is_some_and(|(at, _)| *at <= Instant::now());
-        if group.is_stopping() || due {
-            if let (Some((_, text)), false) = (self.banner.take(), group.is_stopping()) {
-                print(&mut io::stderr(), &text);
-            }
+    fn show_banners(&mut self, group: &Group) {
+        if group.is_stopping() {
+            self.banners.clear();
+        }
+        let now = Instant::now();
+        let banners = std::mem::take(&mut self.banners);
+        let (due, later): (Vec<_>, Vec<_>) = banners.into_iter().partition(|(at, _)| *at <= now);
+        self.banners = later;
+        for (_, text) in due {
+            print(&mut io::stderr(), &text);
         }
     }
 

@@ -203,7 +203,7 @@ fn single(mut process: Process, common: &Common, place: Option<&Place>) -> Resul
 fn set_banner(launcher: &mut Launcher, common: &Common) {
     if let Some(text) = &common.banner {
         let delay = Duration::from_secs(common.banner_delay.unwrap_or(0).into());
-        launcher.set_banner(Instant::now() + delay, text.clone());
+        launcher.add_banner(Instant::now() + delay, text.clone());
     }
 }
 

@@ -50,7 +50,10 @@ pub fn run(
         launcher.set_on_ready(pipe);
     }
     let mut group = grouped(info, &children);
-    set_banner(&mut launcher, &info.common);
+    let commons = children.iter().map(|(_, child)| &child.info().common);
+    for common in std::iter::once(&info.common).chain(commons) {
+        set_banner(&mut launcher, common);
+    }
     let mut starter = |launcher: &Launcher, index: usize| {
         let process = processes
             .get_mut(index)
