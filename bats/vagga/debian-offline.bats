@@ -294,6 +294,9 @@ YAML
     contains "$output" "Eatmydata activated"
     cd .vagga/d
     [ -d usr/lib/locale/en_US.utf8 ]
+    [ "$(ls var/lib/apt/lists)" = partial ] && [ -z "$(find var/log/apt var/log/dpkg.log -type f 2>/dev/null)" ]
+    grep -q '^ii  tool' ../debian-packages.txt
+    [ ! -e usr/sbin/policy-rc.d ] && grep -qx 'services: 101' var/log/calls
     [ "$(readlink usr/bin/chfn)" = /bin/true ]
     [ "$(wc -l < etc/apt/sources.list.d/universe.list)" = 3 ]
     [ -e etc/apt/sources.list.d/78123245-noble.list ]

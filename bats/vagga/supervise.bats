@@ -65,6 +65,7 @@ YAML
     run --separate-stderr timeout 20 vagga mixed
     [ "$status" -eq 200 ]
     contains "$output" 'exited with code 200'
+    ! pgrep -f 'sleep 414[1]' || false
 }
 
 @test "a child that ignores TERM is killed after kill-unresponsive-after" {

@@ -162,7 +162,8 @@ fn prepare(b: &mut Builder, specs: &[String]) -> Result<Npm, StepError> {
                 .note(&format!("no base system yet: beginning with Alpine {version}"));
             alpine::build(b, version)?;
         }
-        for feature in [Feature::BuildTools, Feature::Node, Feature::NodeDev] {
+        // Node first: a release that is too old for it is refused before anything is fetched.
+        for feature in [Feature::Node, Feature::BuildTools, Feature::NodeDev] {
             need(b, feature)?;
         }
     }
