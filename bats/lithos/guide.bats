@@ -3,51 +3,18 @@
 # bats file_tags=root,young
 
 load lithos.bash
+load machine.bash
 
 setup() {
     PAGE=$VAGGA_DOCS/lithos.md
-    W=$BATS_TEST_TMPDIR/machine
-    OTHERS=$(slices)
+    setup_machine
 }
 
-teardown() { eventually no_slice; }
-
-slices() { find /sys/fs/cgroup -maxdepth 6 -type d -name lithos.slice 2>/dev/null; }
-
-# Control groups that were not there before the test, which the kernel cannot remove as long as somebody is in them.
-ours() { slices | grep -vxF -- "$OTHERS"; }
-
-no_slice() {
-    local dir
-    for dir in $(ours); do rmdir "$dir"/* "$dir" 2>/dev/null || true; done
-    [ -z "$(ours)" ]
-}
-
-# on_machine COMMAND…: with file systems, processes and a network of its own; /etc, /var, /run, /srv and the programs of lithos
-# may be changed there. What it leaves running ends with it.
-on_machine() {
-    mkdir -p "$W"/{etc,lib,log,run,srv,bin}
-    cp -a /etc/. "$W/etc/"
-    rm -rf "$W/etc/lithos" "$W/etc/resolv.conf"
-    cp -L /etc/resolv.conf "$W/etc/" 2>/dev/null || : > "$W/etc/resolv.conf"
-    cp "${VAGGA_BATS%/*}"/bin/lithos_* "$W/bin/"
-    # The shell reaps what the tree leaves behind when it is killed.
-    unshare --mount --propagation private --pid --fork --kill-child --mount-proc --net bash -euc '
-        W=$1; shift
-        for dir in etc:/etc lib:/var/lib log:/var/log run:/run srv:/srv bin:/usr/local/bin; do
-            mount --bind "$W/${dir%%:*}" "${dir#*:}"
-        done
-        ip link set lo up
-        export PATH=/usr/local/bin:$PATH
-        status=0; "$@" || status=$?
-        exit "$status"' - "$W" "$@"
-}
+teardown() { remove_slices; }
 
 # bats test_tags=root
 @test "the guide, from nothing to a rolling upgrade and back" {
-    [ -x /usr/bin/python3 ] || skip 'no /usr/bin/python3'
-    local tool
-    for tool in ssh-keygen curl ip; do command -v $tool > /dev/null || skip "no $tool"; done
+    needs ssh-keygen curl ip
     run on_machine "$VAGGA_BATS/fixtures/guide" run "$PAGE"
     echo "$output"
     [ "$status" -eq 0 ]
