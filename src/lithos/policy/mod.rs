@@ -57,6 +57,7 @@ pub fn check(
     name: &InstanceName,
 ) -> Result<Effective, Vec<Violation>> {
     let mut found = image::check_image(sandbox, instance);
+    found.extend(process::check_name(name));
     found.extend(ids::check(sandbox, container));
     found.extend(process::check(sandbox, container, instance));
     found.extend(variables::check_values(sandbox, container, instance));

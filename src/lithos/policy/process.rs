@@ -2,8 +2,11 @@
 
 use super::Violation;
 use crate::lithos::config::{Container, ProcessKind, Role, Sandbox};
-use crate::lithos::instance::Instance;
+use crate::lithos::instance::{Instance, InstanceName};
 use crate::sys::process::signal_by_name;
+
+/// Bytes of a process's name: with the sandbox, the number and an ending it is the name of a file.
+const LONGEST_NAME: usize = 100;
 
 pub(super) fn check(sandbox: &Sandbox, container: &Container, instance: &Instance) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -56,6 +59,20 @@ pub(super) fn check(sandbox: &Sandbox, container: &Container, instance: &Instanc
     }
     found.extend(check_ready(container));
     found
+}
+
+/// Files, directories and control groups are named after a process, and command lines are read back.
+pub(super) fn check_name(name: &InstanceName) -> Option<Violation> {
+    let process = &name.process;
+    let read_back = InstanceName::parse(&name.to_string()).as_ref() == Some(name);
+    let fits = process.len() <= LONGEST_NAME && !process.contains(char::is_control);
+    (!read_back || !fits).then(|| {
+        let text = format!(
+            "{process:?} cannot be one: at most {LONGEST_NAME} bytes, without `/` and control characters, not beginning \
+             with `cmd.`"
+        );
+        Violation::new("name of the process", text)
+    })
 }
 
 fn check_ready(container: &Container) -> Option<Violation> {

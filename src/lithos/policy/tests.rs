@@ -139,6 +139,17 @@ fn ids() {
 }
 
 #[test]
+fn names_of_processes() {
+    let wrong = |name: &str| super::process::check_name(&InstanceName::daemon("app", name, 0)).is_some();
+    for name in ["a/b", "..", "", "cmd.x", "a\nb", &"x".repeat(101)] {
+        assert!(wrong(name), "{name:?}");
+    }
+    for name in ["web", "a.1", "c d", "cmd", "Ünï", &"x".repeat(100)] {
+        assert!(!wrong(name), "{name:?}");
+    }
+}
+
+#[test]
 fn maps_end_where_they_end() {
     let sandbox: Sandbox = parse("s", b"uid-map: [{inside: 2, outside: 50, count: 9}]").unwrap();
     let ids = [1, 2, 10, 11].map(|id| super::outside(&sandbox.uid_map, id));
