@@ -27,6 +27,11 @@ pages() { ls "$VAGGA_DOCS"/*.md | grep -vE '/(lithos|cantal|verwalter)[^/]*$'; }
 
 @test "examples of settings" { manual run "$VAGGA_DOCS/reference-settings.md"; }
 
+# bats test_tags=root,young,network
+@test "examples that install packages of Debian, PyPI and npm" {
+    manual run --network "$VAGGA_DOCS/reference-steps.md" "$VAGGA_DOCS/languages.md"
+}
+
 @test "examples that cannot run here are accepted by the parser" { manual check $(pages); }
 
 @test "every step, key, setting, built-in command and option has an example" { manual complete $(pages); }
