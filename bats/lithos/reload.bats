@@ -52,7 +52,7 @@ setup() {
     cp -a "$IMAGE" "$L/images/img.v2"
     echo 'web: {image: img.v2, config: /config/web.yaml, instances: 2}' | processes
     reload
-    replaced() { running 2 && [ "$(knots | head -1)" -gt "$(tail -1 <<< "$before")" ]; }
+    replaced() { running 2 && [ -z "$(comm -12 <(knots | sort) <(sort <<< "$before"))" ]; }
     eventually replaced
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::inspect::{self, KnotLike};
+use super::inspect::{self, KnotLike, Role};
 use super::machine::Found;
 use super::records::{Record, Records};
 use crate::sys::{pidfd, poll};
@@ -102,7 +102,7 @@ fn add_unrecorded(findings: &mut Findings, master: &Path, knot: &Path) {
         }
         let pidfd = pidfd::open(like.pid)
             .ok()
-            .filter(|_| like.init && !names.contains(&like.name));
+            .filter(|_| like.role == Role::Init && !names.contains(&like.name));
         let Some(pidfd) = pidfd else {
             findings.strays.push((like.pid, like.name));
             continue;
@@ -125,18 +125,46 @@ fn add_unrecorded(findings: &mut Findings, master: &Path, knot: &Path) {
 /// Knots as they are once none is setting up a container any more.
 fn settled(master: &Path, knot: &Path) -> Vec<KnotLike> {
     let deadline = Instant::now() + PATIENCE;
+    settle(
+        deadline,
+        || knots(master, knot),
+        |busy| wait_for_end(busy, deadline),
+    )
+}
+
+/// Looks until two looks agree and nobody is setting up: between the listing of `/proc` and the reading of its entries a
+/// set-up may end whose container is not in the list yet. `wait` returns when the process has ended, `false` at the deadline.
+fn settle(
+    deadline: Instant,
+    mut look: impl FnMut() -> Vec<KnotLike>,
+    mut wait: impl FnMut(i32) -> bool,
+) -> Vec<KnotLike> {
+    let mut seen = look();
     loop {
-        let all = knots(master, knot);
-        let fds: Vec<OwnedFd> = all
+        let busy = seen
             .iter()
-            .filter(|k| !k.init)
-            .filter_map(|k| pidfd::open(k.pid).ok())
-            .collect();
-        let Some(first) = fds.first() else { return all };
-        if !matches!(poll::wait(&[first.as_fd()], Some(deadline)), Ok(ready) if ready == [true]) {
-            return all;
+            .find(|knot| knot.role == Role::Setup)
+            .map(|knot| knot.pid);
+        if busy.is_some_and(|pid| !wait(pid)) {
+            return seen;
         }
-        // A child that ended is reaped by the loop; as a zombie it has no command line.
+        let now = look();
+        if busy.is_none() && now == seen || Instant::now() >= deadline {
+            return now;
+        }
+        seen = now;
+    }
+}
+
+/// A child that ended is reaped by the loop; as a zombie it has no command line.
+fn wait_for_end(pid: i32, deadline: Instant) -> bool {
+    match pidfd::open(pid) {
+        Ok(fd) => matches!(poll::wait(&[fd.as_fd()], Some(deadline)), Ok(ready) if ready == [true]),
+        // Gone already, or a kernel without descriptors of processes, where looking again has to do.
+        Err(_) => {
+            std::thread::sleep(Duration::from_millis(1));
+            Instant::now() < deadline
+        }
     }
 }
 
@@ -171,6 +199,45 @@ mod tests {
             started_at: 3,
             throttle: Throttle { ends: 4 },
         }
+    }
+
+    fn knot(pid: i32, role: Role) -> KnotLike {
+        KnotLike {
+            pid,
+            name: format!("app/web.{pid}"),
+            json: "{}".into(),
+            role,
+        }
+    }
+
+    #[test]
+    fn a_container_whose_set_up_ended_during_the_look_is_found() {
+        let later = Instant::now() + PATIENCE;
+        let old = knot(5, Role::Init);
+        // Its set-up was listed and gone before it was read, itself came after the list.
+        let mut looks = vec![vec![old.clone()], vec![old.clone(), knot(9, Role::Init)]];
+        looks.extend(looks.last().cloned());
+        let mut looks = looks.into_iter();
+        let found = settle(later, || looks.next().unwrap(), |_| panic!("nobody sets up"));
+        assert_eq!(found, [old.clone(), knot(9, Role::Init)]);
+        // One that sets up is waited for, and then its container is there.
+        let after = vec![old.clone(), knot(9, Role::Init)];
+        let mut looks = vec![
+            vec![old.clone(), knot(8, Role::Setup)],
+            after.clone(),
+            after.clone(),
+        ]
+        .into_iter();
+        assert_eq!(settle(later, || looks.next().unwrap(), |pid| pid == 8), after);
+        // Not for ever.
+        let stuck = vec![knot(8, Role::Setup)];
+        assert_eq!(settle(later, || stuck.clone(), |_| false), stuck);
+        let mut number = 0;
+        let restless = || {
+            number += 1;
+            vec![knot(number, Role::Init)]
+        };
+        assert_eq!(settle(Instant::now(), restless, |_| true), [knot(2, Role::Init)]);
     }
 
     #[test]

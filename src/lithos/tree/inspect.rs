@@ -55,26 +55,49 @@ pub struct KnotLike {
     pub name: String,
     /// `--config`.
     pub json: String,
-    /// It is the first process of a PID namespace directly below ours: an init, no process that sets one up.
-    pub init: bool,
+    /// What it is, going by its PID namespace.
+    pub role: Role,
 }
 
-/// A process that has the command line of a knot of this master file, and runs the knot's program.
+/// What a knot does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Sets a container up: it is in our PID namespace.
+    Setup,
+    /// The first process of a PID namespace directly below ours.
+    Init,
+    /// None that a tree has started.
+    Other,
+}
+
+/// A process that has the command line of a knot of this master file, and runs the knot's program; or may be about to
+/// have it, without a name.
 pub fn knot_like(pid: i32, master: &Path, program: &Path) -> Option<KnotLike> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let (name, json) = parse_command_line(&line, master)?;
+    // For a moment of execve(2) there is the program, but no command line: whose knot this is comes out later.
+    let is_new = line.is_empty();
+    let (name, json) = match is_new {
+        true => (String::new(), String::new()),
+        false => parse_command_line(&line, master)?,
+    };
     let exe = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     let exe = exe.to_str()?.trim_end_matches(" (deleted)");
     (Path::new(exe) == program).then_some(())?;
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
     let ids: Vec<&str> = ids.split_ascii_whitespace().collect();
-    Some(KnotLike {
+    let role = match ids.as_slice() {
+        [_] => Role::Setup,
+        [_, "1"] => Role::Init,
+        _ => Role::Other,
+    };
+    let like = KnotLike {
         pid,
         name,
         json,
-        init: matches!(ids.as_slice(), [_, "1"]),
-    })
+        role,
+    };
+    (!is_new || role == Role::Setup).then_some(like)
 }
 
 /// `PROGRAM --name NAME --master MASTER --config JSON …`: name and JSON.

@@ -5,9 +5,13 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::inspect;
 use crate::sys::fs::{lock, lock_file, Lock};
+
+/// How long the lock of a tree that was killed may outlive it: a knot that it was just starting has it until it is executed.
+const BEQUEST: Duration = Duration::from_secs(2);
 
 /// Held as long as the tree lives; the lock goes through an exec with its descriptor.
 #[derive(Debug)]
@@ -21,7 +25,15 @@ impl PidFile {
         let shown = path.display();
         let former = read(path).filter(|pid| *pid != std::process::id() as i32);
         let runs = |pid: i32| format!("a lithos_tree runs already, pid {pid} (by {shown})");
-        let lock = lock(path, true, false).map_err(|e| format!("pid file {shown}: {e}"))?;
+        let deadline = Instant::now() + BEQUEST;
+        let lock = loop {
+            let lock = lock(path, true, false).map_err(|e| format!("pid file {shown}: {e}"))?;
+            let orphaned = former.is_some_and(|pid| !inspect::is_alive(pid));
+            if lock.is_some() || !orphaned || Instant::now() >= deadline {
+                break lock;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
         let Some(lock) = lock else {
             return Err(runs(former.unwrap_or_default()));
         };
