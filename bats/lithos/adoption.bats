@@ -86,23 +86,41 @@ kill_tree() { kill -9 "$TREE"; wait "$TREE" || true; }
     [ -e "$L/run/knots/app/web.0.json" ]
 }
 
-# Kills a container and stops the process that sets up its successor; its PID.
+# Kills a container and stops the process that sets up its successor; its PID. Once more whenever it was too quick.
 hold_set_up() {
-    python3 - "$TREE" "$1" "$(knot_of "$1")" <<'END'
-import os, signal, sys, time
-os.kill(int(sys.argv[3]), signal.SIGKILL)
-limit = time.monotonic() + 10
-while time.monotonic() < limit:
-    for pid in open(f"/proc/{sys.argv[1]}/task/{sys.argv[1]}/children").read().split():
+    python3 - "$TREE" "$1" "$L/run/knots/$1.json" <<'END'
+import json, os, signal, sys, time
+
+def set_up(tree, name):
+    for pid in open(f"/proc/{tree}/task/{tree}/children").read().split():
         try:
             words = open(f"/proc/{pid}/cmdline").read().split("\0")
             ids = [line for line in open(f"/proc/{pid}/status") if line.startswith("NSpid")][0].split()
-        except OSError:
+        except (OSError, IndexError):
             continue
-        if words[2:3] == [sys.argv[2]] and len(ids) == 2:
-            os.kill(int(pid), signal.SIGSTOP)
-            print(pid)
-            sys.exit()
+        if words[2:3] == [name] and len(ids) == 2:
+            return int(pid)
+
+def hold(tree, name, record):
+    try:
+        os.kill(json.load(open(record))["pid"], signal.SIGKILL)
+    except (OSError, ValueError):
+        pass
+    limit = time.monotonic() + 0.3
+    while time.monotonic() < limit:
+        pid = set_up(tree, name)
+        if pid:
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.02)
+            # It may have done its work before the signal came.
+            if set_up(tree, name) == pid:
+                return pid
+
+for attempt in range(40):
+    pid = hold(*sys.argv[1:])
+    if pid:
+        print(pid)
+        sys.exit()
 sys.exit("nobody sets it up")
 END
 }
