@@ -62,7 +62,7 @@ init_of_container() { inside sh -c 'sed -n "s/.*\"pid\":\([0-9]*\).*/\1/p" /run/
 is_alive() { inside kill -0 "$1"; }
 tree() { inside cat /run/lithos/master.pid; }
 
-# bats test_tags=root
+# bats test_tags=root,young
 @test "installed: the unit is sound, the sysv script starts, reloads, restarts and stops; the removal ends everything" {
     package
     system
@@ -123,7 +123,7 @@ tree() { inside cat /run/lithos/master.pid; }
     inside test -d /var/lib/lithos/containers/img
 }
 
-# bats test_tags=root
+# bats test_tags=root,young
 @test "an init script without its configuration says what is missing" {
     package
     system
@@ -136,7 +136,7 @@ tree() { inside cat /run/lithos/master.pid; }
     [ "$status" -eq 2 ]
 }
 
-# bats test_tags=root
+# bats test_tags=root,young
 @test "the package holds programs, manual pages, completion and service files" {
     command -v dpkg-deb >/dev/null || skip 'no dpkg-deb'
     [ -e "$VAGGA_SOURCE/Makefile" ] || skip 'no source'
