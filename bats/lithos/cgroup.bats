@@ -74,3 +74,27 @@ YAML
     [ "$status" -ne 0 ]
     contains "$output" nonsense
 }
+
+# bats test_tags=root
+@test "two trees in one control group: the second says so and removes no group of the other" {
+    : > "$L/processes/app.yaml"
+    lithos_tree -C "$L/master.yaml" > "$L/first.out" 2>&1 3>&- &
+    first=$!
+    eventually test -s "$L/run/taken.json"
+    groups | while read -r dir; do mkdir "$dir/app:web.9.scope"; done
+    sed "s|$L/run|$L/other|" "$L/master.yaml" > "$L/second.yaml"
+    lithos_tree -C "$L/second.yaml" --log-stderr > "$L/second.out" 2>&1 3>&- &
+    second=$!
+    eventually test -s "$L/other/taken.json"
+    grep -q "another lithos_tree (pid $first) uses the same control group" "$L/second.out" || { cat "$L/second.out"; false; }
+    scopes | grep -q app:web.9.scope
+    kill "$first" "$second"; wait "$first" "$second" || true
+    # Alone it removes what belongs to nobody.
+    rm -r "$L/other/taken.json"
+    lithos_tree -C "$L/second.yaml" --log-stderr > "$L/second.out" 2>&1 3>&- &
+    second=$!
+    eventually test -s "$L/other/taken.json"
+    [ -z "$(scopes)" ]
+    ! grep -q 'another lithos_tree' "$L/second.out" || false
+    kill "$second"; wait "$second" || true
+}

@@ -56,3 +56,53 @@ PY
     shows 'app/web.0'
     ! shows '<' || false
 }
+
+@test "an edit in place is shown, changes nothing, and is gone with the next start" {
+    sleeper web; sleeper job
+    printf '%s\n' 'web: {image: img.v1, config: /config/web.yaml}' 'job: {image: img.v1, config: /config/job.yaml}' | processes
+    start_tree
+    eventually running 2
+    before=$(knots)
+    # What says the same is no edit.
+    sed -i '1i # a comment: "x' "$IMAGE/config/web.yaml"
+    echo 'metadata: {note: 1}' >> "$IMAGE/config/web.yaml"
+    echo '# another' >> "$L/sandboxes/app.yaml"
+    ! shows '<' || false
+    echo 'environ: {A: b}' >> "$IMAGE/config/web.yaml"
+    lithos_ps --no-color > out
+    grep -q ' app/web.0 .* <edited: container file>$' out
+    ! grep -q ' app/job.0 .*<' out || false
+    run lithos_tree -C "$L/master.yaml" --dry-run
+    [ "$output" = $'keep    app/job.0\nkeep    app/web.0 (edited: container file; takes effect at its next start)' ]
+    echo 'additional-hosts: {x: 10.1.1.1}' >> "$L/sandboxes/app.yaml"
+    shows ' app/job.0 .* <edited: sandbox file>$'
+    shows ' app/web.0 .* <edited: container file, sandbox file>$'
+    lithos_ps --json > out
+    python3 - "$TREE" <<'PY'
+import json, sys
+tree, = [t for t in json.load(open('out'))['trees'] if t['pid'] == int(sys.argv[1])]
+web, = [c for c in tree['children'] if c['name'] == 'app/web.0']
+assert (web['drift'], web['edited']) == ('edited', ['container file', 'sandbox file']), web
+PY
+    reload
+    kill -9 "$TREE"; wait "$TREE" || true
+    start_tree
+    [ "$(knots)" = "$before" ]
+    shows ' app/web.0 .* <edited: container file, sandbox file>$'
+    kill -9 "$(knot_of app/web.0)" "$(knot_of app/job.0)"
+    fresh() { running 2 && [ "$(knots)" != "$before" ] && ! shows '<'; }
+    eventually fresh
+}
+
+@test "of a container whose record is from an older version nothing is said" {
+    sleeper web
+    echo 'web: {image: img.v1, config: /config/web.yaml}' | processes
+    start_tree
+    eventually running 1
+    record=$L/run/knots/app/web.0.json
+    grep -q '"origin":{"container":' "$record"
+    sed -i 's/,"origin":{[^}]*}//' "$record"
+    echo 'environ: {A: b}' >> "$IMAGE/config/web.yaml"
+    shows ' app/web.0 '
+    ! shows '<' || false
+}

@@ -100,6 +100,23 @@ SH
     [ ! -e "$L/run/state/app" ]
 }
 
+@test "the name of a host that has IPv6 only, and of one that has both" {
+    script h 'hosts-file: {copy-from-host: false, localhost: false}' <<< 'cat /etc/hosts'
+    # The name and the resolver's file of this test alone.
+    named() {
+        lithos_name=$L/name.sh
+        printf '%s\n' 'mount --bind "$1" /etc/hosts && echo six.example > /proc/sys/kernel/hostname || exit 77; shift; exec "$@"' > "$lithos_name"
+        unshare -mu --propagation private sh "$lithos_name" "$@"
+    }
+    printf '%s\n' 'fe80::9 six.example' '2001:db8::7 six.example' '2001:db8::8 six.example' > "$L/hosts"
+    named "$L/hosts" true || skip 'no name of its own here'
+    run named "$L/hosts" lithos_knot --name app/cmd.h.1 --master "$L/master.yaml" --config "$(instance h)" < /dev/null
+    [ "$output" = '2001:db8::7 six.example' ] || { echo "$output"; false; }
+    echo '192.0.2.5 six.example' >> "$L/hosts"
+    run named "$L/hosts" lithos_knot --name app/cmd.h.1 --master "$L/master.yaml" --config "$(instance h)" < /dev/null
+    [ "$output" = '192.0.2.5 six.example' ] || { echo "$output"; false; }
+}
+
 @test "hosts and resolv.conf (A-52 to A-55)" {
     sandbox <<< 'additional-hosts: {db.internal: 10.20.0.7}'
     script h <<< 'cat /etc/hosts'

@@ -32,6 +32,7 @@ level containers running 3
 counter containers restarts 0
 counter containers ooms 0
 level containers unknown 0
+level containers standbys 0
 counter processes.app.job started 1
 counter processes.app.job deaths 0
 counter processes.app.job failures 0

@@ -197,3 +197,17 @@ setup() {
     cmp "$L/new.yaml" "$L/processes/app.yaml"
     eventually running 2
 }
+
+# bats test_tags=root
+@test "a tree that was started with SIGHUP ignored, as by nohup, reloads" {
+    sleeper web
+    echo 'web: {image: img.v1, config: /config/web.yaml}' | processes
+    trap '' HUP
+    start_tree
+    trap - HUP
+    eventually running 1
+    echo 'web: {image: img.v1, config: /config/web.yaml, instances: 2}' | processes
+    reload
+    eventually running 2
+    reload
+}

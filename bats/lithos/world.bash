@@ -3,7 +3,7 @@
 # start_tree [OPTION…]   starts lithos_tree and waits for its pid file; $TREE is its process id
 # stop_tree              ends it with all containers
 # teardown               does that after each test
-# knots                  process ids of the running containers of this test, one line each, sorted
+# knots                  process ids of the running containers of this test, one line each, sorted; not of those that wait
 # reload                 asks for a reload and waits until it has happened
 
 start_tree() {
@@ -28,6 +28,7 @@ teardown() { stop_tree; }
 knots() {
     local pid line
     for pid in $(pgrep -f "lithos_knot --name [^ ]* --master $L/master.yaml "); do
+        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != lithos_standby ] || continue
         # Only inits of containers, not knots that still set one up.
         while read -r line; do
             [[ $line == NSpid:*[[:space:]]1 ]] && echo "$pid"

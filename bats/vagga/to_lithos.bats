@@ -115,6 +115,50 @@ YAML
     cd "$PROJECT"; vagga_rm out
 }
 
+@test "what lithos has nothing for is said, a line each" {
+    write_project <<'YAML'
+containers:
+  app: { setup: [ !Tar { url: ./busybox.tar }, !EnsureDir /opt ], volumes: { /opt: !Empty } }
+commands:
+  opt: !Command { container: app, work-dir: /, isolate-network: true, options: "Usage: vagga opt [options]", run: "true" }
+  name: !Command { container: app, work-dir: /, pass-tcp-socket: "example.org:81", external-user-id: 0, run: "true" }
+  all: !Supervise
+    children:
+      a: !Command { container: app, work-dir: /, restart: on-failure, network: { ip: 172.23.0.1 }, run: [sleep, "1"] }
+      b: !Command { container: app, work-dir: /, restart: always, after: [a], run: [sleep, "1"] }
+      c: !BridgeCommand { container: app, run: [sleep, "1"] }
+YAML
+    run --separate-stderr vagga _to_lithos -o out app
+    [ "$status" -eq 0 ] || { echo "$stderr"; false; }
+    for note in 'opt: options have' 'opt: isolate-network has' 'name: external-user-id has' 'name: pass-tcp-socket: "example.org"' \
+        'all-a: restart on-failure has' 'all-a: network has' 'all-b: after has' 'all-c: a !BridgeCommand has'; do
+        contains "$stderr" "$note"
+    done
+    [ "$(grep -cE "warning: (opt|name|all-.): " <<< "$stderr")" = 8 ] || { echo "$stderr"; false; }
+    cd out/images/app.*/config
+    contains "$(cat all-a.yaml)" '/opt: !Tmpfs {size: 1, mode: 0o0}'
+    for file in *.yaml; do lithos_check --check-container "$file"; done
+    cd "$PROJECT"; vagga_rm out
+}
+
+@test "names that lithos does not have, and two alike, are refused before anything is written" {
+    write_project <<'YAML'
+containers:
+  app: { setup: [ !Tar { url: ./busybox.tar } ] }
+commands:
+  a-b: !Command { container: app, work-dir: /, run: "true" }
+  cmd.x: !Command { container: app, work-dir: /, run: "true" }
+  a: !Supervise { children: { b: !Command { container: app, run: "true" }, c/d: !Command { container: app, run: "true" } } }
+YAML
+    for case in 'a-b|two processes would be called "a-b"' 'a-c/d|"a-c/d" cannot be the name' 'cmd.x|"cmd.x" cannot be the name'; do
+        # shellcheck disable=SC2086
+        run --separate-stderr vagga _to_lithos app ${case%%|*}
+        [ "$status" -eq 121 ] || { echo "$case $status"; false; }
+        contains "$stderr" "${case#*|}"
+        [ -z "$(ls -d lithos-app .tmp.* .vagga/app 2>/dev/null)" ]
+    done
+}
+
 @test "mistakes are named" {
     write_project <<'YAML'
 containers:

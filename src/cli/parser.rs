@@ -79,6 +79,34 @@ pub enum Outcome<K> {
 impl<K: Copy + PartialEq + 'static, O> Grammar<'_, K, O> {
     /// Parses arguments (without the program's name).
     pub fn parse(&self, args: &[String]) -> Outcome<K> {
+        match self.plain(args) {
+            Some(parsed) => Outcome::Right(parsed),
+            None => self.by_parser(args),
+        }
+    }
+
+    /// Options that are spelled out, each with its value in the next word, and nothing else: as programs start each other.
+    /// To build the parser with all its texts takes longer. `None`: it has to look.
+    fn plain(&self, args: &[String]) -> Option<Parsed<K>> {
+        if self.positionals.iter().any(|p| p.arity == Arity::Required) {
+            return None;
+        }
+        let mut parsed = Parsed::default();
+        let mut words = args.iter();
+        while let Some(word) = words.next() {
+            let flag = self.flags.iter().find(|f| f.names.contains(&word.as_str()))?;
+            let value = match flag.value {
+                _ if parsed.has(flag.key) => return None,
+                Value::Flag => None,
+                Value::One(_) => Some(words.next().filter(|v| !v.is_empty() && !v.starts_with('-'))?),
+                Value::Alone | Value::Many(_) => return None,
+            };
+            parsed.options.push((flag.key, value.cloned()));
+        }
+        Some(parsed)
+    }
+
+    fn by_parser(&self, args: &[String]) -> Outcome<K> {
         self.with_parser(|parser, record| {
             let mut argv = vec![self.program.to_string()];
             argv.extend_from_slice(args);
@@ -322,5 +350,64 @@ impl<K> IArgsAction for Words<K> {
 impl<K: 'static> TypedAction<()> for Words<K> {
     fn bind<'x>(&self, _: Rc<RefCell<&'x mut ()>>) -> Action<'x> {
         Action::Many(Box::new(self.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRAMMAR: Grammar<'_, u8, ()> = Grammar {
+        program: "x",
+        about: "",
+        flags: &[
+            Flag::new(0, &["--name"], "").takes("NAME"),
+            Flag::new(1, &["-v", "--verbose"], ""),
+            Flag::new(2, &["--all"], "").takes_many("WORD"),
+        ],
+        positionals: &[Positional {
+            name: "args",
+            arity: Arity::Rest,
+            help: "",
+            offer: (),
+        }],
+        stops: false,
+        keeps_dashes: false,
+    };
+
+    #[test]
+    fn what_is_plain_means_what_the_parser_says() {
+        let words = [
+            "--name",
+            "--verbose",
+            "-v",
+            "a",
+            "",
+            "--",
+            "-x",
+            "--all",
+            "--name=b",
+            "--help",
+        ];
+        let mut plain = 0;
+        for n in 0..words.len().pow(4) {
+            // Each digit is a word; the last ones may be missing.
+            let digits = [n % 10, n / 10 % 10, n / 100 % 10, n / 1000];
+            let line: Vec<String> = digits.iter().map(|d| words[*d].to_string()).collect();
+            for length in 0..=line.len() {
+                if let Some(parsed) = GRAMMAR.plain(&line[..length]) {
+                    assert_eq!(
+                        GRAMMAR.by_parser(&line[..length]),
+                        Outcome::Right(parsed),
+                        "{line:?}"
+                    );
+                    plain += 1;
+                }
+            }
+        }
+        assert!(plain > 1000);
+        let line = ["--name", "a b", "-v"].map(String::from);
+        let options = vec![(0, Some("a b".to_string())), (1, None)];
+        assert_eq!(GRAMMAR.plain(&line).map(|p| p.options), Some(options));
     }
 }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::check::Checker;
 use super::guard::{self, Body};
 use super::json_view::json_view;
+use super::mark::mark;
 use super::problem::{Problem, Problems, Stage};
 use super::schema::Kind;
 use super::source::{Place, Source, Sources};
@@ -131,6 +132,13 @@ impl Document {
     pub fn json_view(&self) -> serde_json::Value {
         let view = |ast| json_view(tree::copy(ast), &self.problems.sources.scalars);
         self.tree.as_ref().map_or(serde_json::Value::Null, view)
+    }
+
+    /// A number that tells this document from others by what it says, without these keys of its top level (spelt with
+    /// dashes); see [`mod@super::mark`].
+    pub fn mark(&self, without: &[&str]) -> u64 {
+        let of_tree = |ast| mark(ast, &self.problems.sources.scalars, without);
+        self.tree.as_ref().map_or(0, of_tree)
     }
 
     /// True when the text itself is sound, so that the document can be compared with a table.

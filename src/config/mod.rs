@@ -14,6 +14,7 @@ pub mod duration;
 pub mod guard;
 pub mod json_schema;
 pub mod json_view;
+pub mod mark;
 pub mod number;
 pub mod problem;
 pub mod schema;

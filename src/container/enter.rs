@@ -92,6 +92,7 @@ impl Plan {
             near: None,
             strict: false,
             null: None,
+            hidden: None,
         };
         for (op, input) in self.ops.iter().zip(&inputs) {
             builder.run(op, input).map_err(|e| op_error(op, e))?;
@@ -145,6 +146,8 @@ fn open_source(source: &Source) -> Result<OwnedFd, Failed> {
             .map_err(at(dir.join(path.strip_prefix("/").unwrap_or(path)))),
         // A base cannot come from the root it is the base of.
         Source::Root(path) => Err((path.clone(), io::ErrorKind::InvalidInput.into(), None)),
+        // Nothing that could be opened anew.
+        Source::Detached(_) => Err(("/".into(), io::ErrorKind::InvalidInput.into(), None)),
     }
 }
 
@@ -216,6 +219,8 @@ struct Builder {
     strict: bool,
     /// A mount of the null device, and whether it is attached already.
     null: Option<(OwnedFd, bool)>,
+    /// The first directory that was hidden.
+    hidden: Option<PathBuf>,
 }
 
 impl Builder {

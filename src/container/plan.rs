@@ -1,6 +1,7 @@
 //! What the root of a container consists of, as a value that can be printed and tested.
 
 use std::fmt;
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
 use crate::sys::mount::Flags;
@@ -52,6 +53,9 @@ pub enum Source {
         /// Untrusted path in it.
         path: PathBuf,
     },
+    /// A mount that is attached nowhere, by the number of a descriptor that the caller keeps open. Only where a plan is
+    /// prepared, and for volumes; their flags are said, not set: the mount has its own.
+    Detached(RawFd),
     /// A path of the new root as it is when the operation runs; without what is mounted below it.
     Root(PathBuf),
 }
@@ -253,6 +257,7 @@ impl fmt::Display for Source {
         match self {
             Source::Host(path) => write!(f, "{}", path.display()),
             Source::Beneath { dir, path } => write!(f, "{}//{}", dir.display(), relative(path).display()),
+            Source::Detached(_) => write!(f, "(memory)"),
             Source::Root(path) => write!(f, "(root)/{}", relative(path).display()),
         }
     }

@@ -25,10 +25,16 @@ pub fn open(sandbox: &Sandbox, image: &str) -> Result<Root, String> {
 ///
 /// Errors: the file cannot be read, or everything that is wrong in it, with places.
 pub fn read_container(image: &Root, path: &str) -> Result<Container, String> {
-    read_config(image, Path::new(path))
+    read_container_marked(image, path).map(|(container, _)| container)
 }
 
-/// The same for any file of configuration in the image.
+/// The same with the number of [`config::read_marked`].
+pub fn read_container_marked(image: &Root, path: &str) -> Result<(Container, u64), String> {
+    let (shown, bytes) = read(image, Path::new(path))?;
+    config::parse_marked(&shown, &bytes).map_err(|problems| problems.to_string())
+}
+
+/// Reads and checks any file of configuration in the image.
 pub fn read_config<T: Level>(image: &Root, path: &Path) -> Result<T, String> {
     let (shown, bytes) = read(image, path)?;
     config::parse(&shown, &bytes).map_err(|problems| problems.to_string())

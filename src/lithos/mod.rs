@@ -17,6 +17,7 @@ pub mod mkdev;
 pub mod multicall;
 pub mod network;
 pub mod options;
+pub mod origin;
 pub mod policy;
 pub mod program;
 pub mod ps;

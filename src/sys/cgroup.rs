@@ -122,6 +122,12 @@ impl Cgroups {
         Scope::open(&self.branches, container)
     }
 
+    /// Processes that are where [`enter`](Cgroups::enter) leads, as far as that can be read.
+    pub fn members(&self) -> BTreeSet<i32> {
+        let members = |branch: &Branch| branch.members().unwrap_or_default();
+        self.branches.iter().flat_map(members).collect()
+    }
+
     /// Containers that have a group, in any hierarchy, and other groups in ours (the second list), sorted.
     pub fn scopes(&self) -> io::Result<(Vec<String>, Vec<String>)> {
         let mut names = BTreeSet::new();

@@ -43,26 +43,27 @@ pub fn inherited(number: i32) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Before exec: each of `wanted` gets its number, and everything else from 3 up is closed except `keep`, whose number is
-/// above all of them ([`copy_above`]). Numbers may be crossed: `[(5, 6), (6, 5)]` works.
+/// Before exec: each of `wanted` gets its number, and everything else from 3 up is closed. Numbers may be crossed:
+/// `[(5, 6), (6, 5)]` works.
 ///
 /// As for [`close_all_but`]: values that own other descriptors must not be used or dropped afterwards.
-pub fn arrange(wanted: &[(BorrowedFd<'_>, i32)], keep: BorrowedFd<'_>) -> io::Result<()> {
-    let above = keep.as_raw_fd() + 1;
+pub fn arrange(wanted: &[(BorrowedFd<'_>, i32)]) -> io::Result<()> {
+    // Above all numbers, so that none of them covers a copy.
+    let above = wanted.iter().map(|(_, number)| number + 1).fold(3, i32::max);
     let copies: Vec<OwnedFd> = wanted
         .iter()
         .map(|(fd, _)| copy_above(*fd, above))
         .collect::<io::Result<_>>()?;
+    let mut stay = Vec::new();
     for (copy, (_, number)) in copies.iter().zip(wanted) {
         super::process::dup_to(copy.as_fd(), *number)?;
-    }
-    drop(copies);
-    let mut stay = vec![keep];
-    for (_, number) in wanted.iter().filter(|(_, number)| *number > 2) {
-        // SAFETY: dup_to has just opened it; nobody closes it before the end of this function.
+        // SAFETY: it has just been opened; nobody closes it before the end of this function.
         stay.push(unsafe { BorrowedFd::borrow_raw(*number) });
     }
-    close_all_but(3, &stay)
+    close_all_but(3, &stay)?;
+    // Closed with all others.
+    copies.into_iter().for_each(std::mem::forget);
+    Ok(())
 }
 
 /// Closes `from..to`.
@@ -116,14 +117,13 @@ mod tests {
             let (read, write) = crate::sys::process::pipe().unwrap();
             let (r, w) = (read.as_raw_fd(), write.as_raw_fd());
             let extra = std::fs::File::open("/dev/null").unwrap();
-            let keep = copy_above(extra.as_fd(), 100).unwrap();
-            let done = arrange(&[(write.as_fd(), r), (read.as_fd(), w)], keep.as_fd());
+            let done = arrange(&[(write.as_fd(), r), (read.as_fd(), w)]);
             let (Some(write), Some(read)) = (inherited(r), inherited(w)) else {
                 exit_now(2)
             };
             let written = nix::unistd::write(&write, b"x") == Ok(1);
             let got = nix::unistd::read(&read, &mut [0; 4]) == Ok(1);
-            let closed = inherited(extra.as_raw_fd()).is_none() && inherited(keep.as_raw_fd()).is_some();
+            let closed = inherited(extra.as_raw_fd()).is_none();
             exit_now(if done.is_ok() && written && got && closed {
                 0
             } else {

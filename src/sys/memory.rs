@@ -1,28 +1,42 @@
 //! Memory of this process that is given back to the system. Nothing that is in use may change by it.
 
-use std::fs;
 use std::io;
+use std::ptr;
 
 /// Gives back what only the past has needed: freed pieces of the heap (malloc_trim(3)), and the program's code from our
 /// page table (madvise(2), `MADV_DONTNEED`). Code that runs again is mapped again from the page cache, 16 pages at a
 /// time.
 ///
-/// For long-lived programs after work that does not come often: the next work pays some tens of microseconds.
+/// For long-lived programs after work that does not come often: the next work pays some microseconds.
 ///
-/// Errors: of reading `/proc/self/maps`, or of madvise; what was given back until then stays given back.
+/// Errors: of madvise.
 pub fn give_back() -> io::Result<()> {
     trim_heap();
-    let maps = fs::read_to_string("/proc/self/maps")?;
-    maps.lines().filter_map(code).try_for_each(|(start, length)| {
-        // SAFETY: a private mapping of a file that we can't write to: all its pages are those of the file, and come
-        // back from there.
-        match unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
-    })
+    let (start, length) = code();
+    // SAFETY: private mappings of the program's file that nobody can write to: all their pages are those of the file, and
+    // come back from there.
+    match unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
+/// Address and length of the program's constants and code, whole pages: from the ELF header to the end of the code, by
+/// the symbols that linkers define for them (end(3)).
+fn code() -> (usize, usize) {
+    extern "C" {
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    let start = &raw const __executable_start as usize;
+    let end = &raw const etext as usize & !(PAGE - 1);
+    (start, end.saturating_sub(start))
+}
+
+/// Alignment of mappings on all machines with smaller pages, too.
+const PAGE: usize = 64 << 10;
+
+/// Gives back freed pieces of the heap (malloc_trim(3)), of a C library that can.
 #[cfg(target_env = "gnu")]
 fn trim_heap() {
     // SAFETY: takes no pointer and touches only memory that is free.
@@ -32,19 +46,21 @@ fn trim_heap() {
 #[cfg(not(target_env = "gnu"))]
 fn trim_heap() {}
 
-/// Address and length of a mapping of `/proc/PID/maps` (proc_pid_maps(5)) that holds code from a file: not writable, so
-/// never different from the file.
-fn code(line: &str) -> Option<(usize, usize)> {
-    let mut words = line.split_ascii_whitespace();
-    let (range, rights) = (words.next()?, words.next()?);
-    let inode = words.nth(2)?;
-    if rights != "r-xp" || inode == "0" {
-        return None;
+/// Gives back what deeper calls have used of the stack of the first thread; in other threads it does nothing.
+pub fn trim_stack() {
+    /// Left alone: what this function and what it calls use.
+    const OURS: usize = 8 << 10;
+    /// Less than the kernel leaves free below a stack (`stack_guard_gap`, 1 MiB).
+    const LENGTH: usize = 256 << 10;
+    let here = 0u8;
+    let end = (ptr::from_ref(&here) as usize & !4095) - OURS;
+    // SAFETY: no arguments, cannot fail.
+    let first = unsafe { libc::gettid() == libc::getpid() };
+    if first {
+        // SAFETY: in the first thread there is nothing but its stack in this range, which ends below all frames in use.
+        // What is not mapped is ENOMEM, after the rest was done.
+        unsafe { libc::madvise((end - LENGTH) as *mut libc::c_void, LENGTH, libc::MADV_DONTNEED) };
     }
-    let (start, end) = range.split_once('-')?;
-    let number = |text| usize::from_str_radix(text, 16).ok();
-    let (start, end) = (number(start)?, number(end)?);
-    Some((start, end.checked_sub(start)?))
 }
 
 #[cfg(test)]
@@ -52,15 +68,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_code_of_files_is_found() {
-        let found =
-            code("00400000-00754000 r-xp 000ad000 fe:00 1234                       /usr/bin/lithos_tree");
-        assert_eq!(found, Some((0x40_0000, 0x35_4000)));
-        assert_eq!(code("7ffd0000-7ffd2000 r-xp 00000000 00:00 0     [vdso]"), None);
-        assert_eq!(code("00400000-00754000 rw-p 000ad000 fe:00 1234 /x"), None);
-        assert_eq!(code("00400000-00754000 r--p 000ad000 fe:00 1234 /x"), None);
-        assert_eq!(code("nonsense"), None);
-        assert_eq!(code(""), None);
+    fn code_is_that_of_this_program() {
+        let (start, length) = code();
+        let this = code_is_that_of_this_program as fn() as usize;
+        assert!(start % 4096 == 0 && (start..start + length + PAGE).contains(&this));
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let mut within = 0;
+        for line in maps.lines() {
+            let (range, rights) = line.split_once(' ').unwrap();
+            let from = usize::from_str_radix(range.split_once('-').unwrap().0, 16).unwrap();
+            if (start..start + length).contains(&from) {
+                assert!(!rights.starts_with("rw") && !line.contains(" 00:00 0"), "{line}");
+                within += 1;
+            }
+        }
+        assert!(within > 0, "{maps}");
     }
 
     #[test]
@@ -69,6 +91,5 @@ mod tests {
         drop(vec![1u8; 1 << 20]);
         give_back().unwrap();
         assert!(kept.iter().copied().eq(0..10_000));
-        assert!(fs::read_to_string("/proc/self/maps").unwrap().contains("r-xp"));
     }
 }

@@ -24,7 +24,7 @@ use super::at;
 use super::path::Root;
 pub(in crate::sys) use attributes::unescape;
 pub use attributes::{mount_id, same_mount, set_flags};
-pub use detached::{attach, clone_tree, detach, detached_filesystem};
+pub use detached::{attach, attach_to_path, clone_tree, detach, detached_filesystem};
 
 /// Flags of one mount; all are restrictions, so that adding them is always allowed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

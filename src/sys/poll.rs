@@ -23,6 +23,15 @@ pub struct Signals {
 }
 
 impl Signals {
+    /// As [`Signals::new`], for a program to which SIGHUP is a request: collected also when whoever started it ignores
+    /// the signal (nohup).
+    pub fn with_hangup(signals: &[i32]) -> io::Result<Signals> {
+        // Blocked first: one that comes now waits.
+        change_mask(libc::SIG_BLOCK, 1 << (libc::SIGHUP - 1))?;
+        default_action(libc::SIGHUP)?;
+        Signals::new(signals)
+    }
+
     /// Begins to collect the given signals instead of their default action.
     ///
     /// SIGHUP is left alone when it is ignored (nohup). Errors: EINVAL, EMFILE.

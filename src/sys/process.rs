@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 mod parent;
 mod signal;
 mod spawn;
+mod vfork;
 
 pub use super::wait::{wait, Status, WaitOptions};
 pub(super) use parent::now_child_of;
@@ -23,6 +24,7 @@ pub use parent::set_parent_death_signal;
 use parent::watch_self;
 pub use signal::{kill, kill_group, kill_namespace, kill_own_group, name_of_signal, signal_by_name};
 pub use spawn::{spawn, Start};
+pub use vfork::vfork;
 
 /// Highest signal number of Linux on the architectures supported.
 const LAST_SIGNAL: i32 = 64;
@@ -243,36 +245,46 @@ pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
 /// Replaces the process by `program` (a path, no search in PATH). `argv` includes the zeroth argument.
 /// Returns only on failure: the errno of execve(2), or InvalidInput when a string contains a NUL.
 pub fn exec(program: &Path, argv: &[OsString], env: &[(OsString, OsString)]) -> io::Error {
-    match exec_strings(program, argv, env) {
-        Ok((program, argv, env)) => {
-            let argv = pointers(&argv);
-            let env = pointers(&env);
-            // SAFETY: all strings are NUL-terminated and alive, both arrays end with a null pointer.
-            unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), env.as_ptr()) };
-            io::Error::last_os_error()
-        }
+    match Program::new(program, argv, env) {
+        Ok(program) => program.exec(),
         Err(e) => e,
     }
 }
 
-/// The arguments of execve(2) as C strings.
-fn exec_strings(
-    program: &Path,
-    argv: &[OsString],
-    env: &[(OsString, OsString)],
-) -> io::Result<(CString, Vec<CString>, Vec<CString>)> {
-    let c_string = |s: &OsStr| CString::new(s.as_bytes()).map_err(io::Error::from);
-    let argv = argv.iter().map(|s| c_string(s)).collect::<io::Result<_>>()?;
-    let env = env
-        .iter()
-        .map(|(name, value)| {
-            let mut pair = name.clone();
-            pair.push("=");
-            pair.push(value);
-            c_string(&pair)
+/// A program with its arguments and environment, as execve(2) takes them.
+#[derive(Debug)]
+pub struct Program {
+    path: CString,
+    /// What the pointers point to.
+    _strings: Vec<CString>,
+    argv: Vec<*const libc::c_char>,
+    env: Vec<*const libc::c_char>,
+}
+
+impl Program {
+    /// For [`Program::exec`]; as for [`exec`]. Errors: InvalidInput when a string contains a NUL.
+    pub fn new(path: &Path, argv: &[OsString], env: &[(OsString, OsString)]) -> io::Result<Program> {
+        let c_string = |s: &OsStr| CString::new(s.as_bytes()).map_err(io::Error::from);
+        let pair = |(name, value): &(OsString, OsString)| {
+            c_string(&[name, value].map(|s| s.as_os_str()).join("=".as_ref()))
+        };
+        let words = argv.iter().map(|s| c_string(s));
+        let strings: Vec<CString> = words.chain(env.iter().map(pair)).collect::<io::Result<_>>()?;
+        let (words, variables) = strings.split_at(argv.len());
+        Ok(Program {
+            path: c_string(path.as_os_str())?,
+            argv: pointers(words),
+            env: pointers(variables),
+            _strings: strings,
         })
-        .collect::<io::Result<_>>()?;
-    Ok((c_string(program.as_os_str())?, argv, env))
+    }
+
+    /// Replaces the process; allocates nothing. Returns only on failure: the errno of execve(2).
+    pub fn exec(&self) -> io::Error {
+        // SAFETY: all strings are NUL-terminated and alive, both arrays end with a null pointer.
+        unsafe { libc::execve(self.path.as_ptr(), self.argv.as_ptr(), self.env.as_ptr()) };
+        io::Error::last_os_error()
+    }
 }
 
 /// Null-terminated array of the strings' addresses.

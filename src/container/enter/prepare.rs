@@ -13,7 +13,7 @@ use nix::sys::stat::{umask, Mode};
 use nix::sys::statfs::{fstatfs, FsType, PROC_SUPER_MAGIC, SYSFS_MAGIC};
 
 use super::{at, op_error, open_host, open_source, Builder, Failed, Input, OpError, STAGE};
-use crate::container::plan::{Base, Op, Plan};
+use crate::container::plan::{Base, Op, Plan, Source};
 use crate::sys::fs::Kind;
 use crate::sys::mount::{self, Flags};
 use crate::sys::path::Root;
@@ -77,12 +77,13 @@ impl Prepared<'_> {
     fn build(self) -> Result<(), OpError> {
         let fail = |e| self.plan.base_error(e);
         mount::make_private().map_err(|e| fail((STAGE.into(), e, None)))?;
-        let root = attach_base(&self.base).map_err(fail)?;
+        let root = attach_base(self.base).map_err(fail)?;
         let mut builder = Builder {
             root,
             near: None,
             strict: true,
             null: self.null.map(|tree| (tree, false)),
+            hidden: None,
         };
         for (op, input) in self.plan.ops.iter().zip(&self.inputs) {
             builder.run(op, input).map_err(|e| op_error(op, e))?;
@@ -102,15 +103,18 @@ fn detach_base(base: &Base) -> Result<OwnedFd, Failed> {
     mount::detach(open_source(source)?.as_fd(), flags).map_err(at("/"))
 }
 
-fn attach_base(tree: &OwnedFd) -> Result<Root, Failed> {
-    let host = Root::open("/").map_err(at("/"))?;
-    let stage = host.open_dir(STAGE).map_err(at(STAGE))?;
-    mount::attach(tree.as_fd(), stage.as_fd()).map_err(at(STAGE))?;
-    Root::open(STAGE).map_err(at("/"))
+fn attach_base(tree: OwnedFd) -> Result<Root, Failed> {
+    mount::attach_to_path(tree.as_fd(), STAGE).map_err(at(STAGE))?;
+    // What it is open on is mounted now.
+    Ok(Root::from_fd(tree, STAGE.into()))
 }
 
 fn detach_input(op: &Op) -> Result<Input, Failed> {
     let tree = match op {
+        Op::Volume {
+            source: Source::Detached(number),
+            ..
+        } => open_host(Path::new(&format!("/proc/self/fd/{number}"))).map_err(|(_, e, _)| e),
         Op::Volume { source, flags, .. } => mount::detach(open_source(source)?.as_fd(), *flags),
         Op::Sysfs {
             own_network: false, ..
@@ -189,9 +193,7 @@ impl Builder {
             place => place?,
         };
         if crate::sys::at::fstat(place.as_fd())?.kind() == Kind::Dir {
-            let flags = Flags::READ_ONLY | Flags::NOSUID | Flags::NODEV | Flags::NOEXEC;
-            let at = Root::from_fd(place, target.to_path_buf());
-            return mount::filesystem("tmpfs", &at, ".", flags, "mode=000,size=4096".as_ref());
+            return self.hide_directory(target, place);
         }
         match &mut self.null {
             None => Err(io::ErrorKind::Unsupported.into()),
@@ -205,5 +207,18 @@ impl Builder {
                 mount::attach(tree.as_fd(), place.as_fd())
             }
         }
+    }
+
+    /// All hidden directories show the same empty one.
+    fn hide_directory(&mut self, target: &Path, place: OwnedFd) -> io::Result<()> {
+        let Some(first) = &self.hidden else {
+            self.hidden = Some(target.to_path_buf());
+            let flags = Flags::READ_ONLY | Flags::NOSUID | Flags::NODEV | Flags::NOEXEC;
+            let at = Root::from_fd(place, target.to_path_buf());
+            return mount::filesystem("tmpfs", &at, ".", flags, "mode=000,size=4096".as_ref());
+        };
+        let empty = self.root.open_with(first, OFlag::O_PATH | OFlag::O_NOFOLLOW, 0)?;
+        let copy = mount::detach(empty.as_fd(), Flags::empty())?;
+        mount::attach(copy.as_fd(), place.as_fd())
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::lithos::config::{self, Master, ProcessEntry, ProcessKind, Processes, Sandbox};
 use crate::lithos::instance::{Instance, InstanceName};
 use crate::lithos::knot::load;
+use crate::lithos::policy;
 
 /// Stands for the process id in the name of a command's container.
 const COMMAND_PID: u32 = 0;
@@ -84,6 +85,9 @@ fn around(loaded: &load::Loaded, name: &InstanceName, entry: &ProcessEntry) -> S
     let names: Vec<&str> = container.secret_environ.keys().map(String::as_str).collect();
     if !names.is_empty() {
         let _ = writeln!(text, "secret environ {}", names.join(" "));
+    }
+    for name in container.secret_files.keys() {
+        let _ = writeln!(text, "secret file {}/{name} ro mode=400", policy::SECRETS_DIR);
     }
     text
 }

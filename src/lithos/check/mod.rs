@@ -275,6 +275,9 @@ impl Checker<'_> {
                 found.iter().for_each(|v| report.error(format!("{place}: {v}")));
             }
         }
+        for found in policy::check_standby(entry, &container) {
+            report.error(format!("{place}: {found}"));
+        }
         self.mount_points(&place, entry, &container, report);
     }
 
@@ -298,7 +301,13 @@ impl Checker<'_> {
             container.volumes.keys().any(|other| above(&other))
         };
         let own = container.volumes.keys().map(PathBuf::as_path);
-        for target in fixed.into_iter().chain(own).filter(|target| !inside(target)) {
+        let secrets = Some(Path::new(policy::SECRETS_DIR)).filter(|_| !container.secret_files.is_empty());
+        for target in fixed
+            .into_iter()
+            .chain(secrets)
+            .chain(own)
+            .filter(|target| !inside(target))
+        {
             if !root.exists(target) {
                 report.error(format!(
                     "{place}: {} is missing in image {}",

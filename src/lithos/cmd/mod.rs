@@ -109,10 +109,7 @@ impl Command {
         match process::fork(Namespaces::empty())? {
             Fork::Parent(_) => Ok(ours),
             Fork::Child => {
-                let arranged =
-                    crate::sys::descriptors::copy_above(theirs.as_fd(), CHANNEL + 1).and_then(|keep| {
-                        crate::sys::descriptors::arrange(&[(theirs.as_fd(), CHANNEL)], keep.as_fd())
-                    });
+                let arranged = crate::sys::descriptors::arrange(&[(theirs.as_fd(), CHANNEL)]);
                 let mut env: Vec<(OsString, OsString)> = ["TERM", "RUST_LOG", "RUST_BACKTRACE"]
                     .iter()
                     .filter_map(|name| std::env::var_os(name).map(|value| (name.into(), value)))

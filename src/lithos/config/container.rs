@@ -242,6 +242,9 @@ pub struct Container {
     /// File with such a mapping.
     #[serde(default)]
     pub secret_environ_file: Option<PathBuf>,
+    /// Encrypted files, each with the values to try.
+    #[serde(deserialize_with = "alternatives")]
+    pub secret_files: BTreeMap<String, Vec<String>>,
     /// Working directory.
     pub workdir: PathBuf,
     /// `/etc/resolv.conf`.
@@ -294,6 +297,7 @@ impl Level for Container {
         keys: &[KEYS, LIMITS],
         scalar: None,
     });
+    const APART: &'static [&'static str] = &["metadata"];
 }
 
 /// Encrypted variables in a file of their own.

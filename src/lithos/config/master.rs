@@ -142,6 +142,13 @@ impl Level for Master {
         keys: &[KEYS],
         scalar: None,
     });
+    const APART: &'static [&'static str] = &[
+        "sandboxes-dir",
+        "processes-dir",
+        "config-log-dir",
+        "log-file",
+        "log-level",
+    ];
     const IF_MISSING: &'static str = "; an empty file there means the defaults";
 }
 

@@ -34,22 +34,40 @@ pub use sandbox::Sandbox;
 ///
 /// Errors: all problems of the file, each with its place.
 pub fn read<T: Level>(path: &Path) -> Result<T, Problems> {
+    read_marked(path).map(|(file, _)| file)
+}
+
+/// The same with a number that tells what the file says about a container from what another says; see
+/// [`Document::mark`].
+pub fn read_marked<T: Level>(path: &Path) -> Result<(T, u64), Problems> {
     match read_limited(path) {
-        Ok(bytes) => parse(&path.display().to_string(), &bytes),
+        Ok(bytes) => parse_marked(&path.display().to_string(), &bytes),
         // The loader words the error as it does for every file.
-        Err(e) => Document::read(path).decode(&T::KIND).map_err(|mut problems| {
-            if let (std::io::ErrorKind::NotFound, Some(first)) = (e.kind(), problems.list.first_mut()) {
-                first.text.push_str(T::IF_MISSING);
-            }
-            problems
-        }),
+        Err(e) => {
+            let document = Document::read(path);
+            let mark = document.mark(T::APART);
+            let read = document.decode(&T::KIND).map_err(|mut problems| {
+                if let (std::io::ErrorKind::NotFound, Some(first)) = (e.kind(), problems.list.first_mut()) {
+                    first.text.push_str(T::IF_MISSING);
+                }
+                problems
+            });
+            read.map(|file| (file, mark))
+        }
     }
 }
 
 /// The same for bytes that were read elsewhere, as a container file from its image; `name` stands for the file in
 /// messages. Nothing is included from other files.
 pub fn parse<T: Level>(name: &str, bytes: &[u8]) -> Result<T, Problems> {
-    Document::parse_bytes(name, bytes).decode(&T::KIND)
+    parse_marked(name, bytes).map(|(file, _)| file)
+}
+
+/// The same with the number of [`read_marked`].
+pub fn parse_marked<T: Level>(name: &str, bytes: &[u8]) -> Result<(T, u64), Problems> {
+    let document = Document::parse_bytes(name, bytes);
+    let mark = document.mark(T::APART);
+    Ok((document.decode(&T::KIND)?, mark))
 }
 
 /// A kind of file.
@@ -58,4 +76,6 @@ pub trait Level: DeserializeOwned {
     const KIND: Kind;
     /// What to do when there is none, behind the error.
     const IF_MISSING: &'static str = "";
+    /// Keys that decide nothing about a container that starts: for the tree, for other tools, and what is only permitted.
+    const APART: &'static [&'static str] = &[];
 }

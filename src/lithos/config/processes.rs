@@ -50,6 +50,12 @@ const KEYS: &[Key] = &[
         Default::Number(0),
         "Instances that may be missing during an upgrade; 0 with max-surge 0: all at once.",
     ),
+    with(
+        "standby",
+        Kind::Bool,
+        Default::Bool(false),
+        "Keep the next container of each instance prepared: restarts take it.",
+    ),
 ];
 
 /// A number of instances.
@@ -85,6 +91,8 @@ pub struct ProcessEntry {
     pub max_surge: u32,
     /// Instances that may be missing while upgrading. Both 0: all are replaced at once.
     pub max_unavailable: u32,
+    /// The next container of each instance is kept prepared.
+    pub standby: bool,
 }
 
 /// The checked file: entries by name.

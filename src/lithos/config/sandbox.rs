@@ -329,6 +329,18 @@ impl Level for Sandbox {
         keys: &[KEYS, LIMITS],
         scalar: None,
     });
+    const APART: &'static [&'static str] = &[
+        "config-file",
+        "image-dir-levels",
+        "used-images-list",
+        "auto-clean",
+        "allow-users",
+        "allow-groups",
+        "allow-tcp-ports",
+        "output-rotate-size",
+        "output-rotate-age",
+        "output-rotate-keep",
+    ];
 }
 
 impl Sandbox {

@@ -74,6 +74,8 @@ pub struct Facts {
 pub struct Sources<'a> {
     /// `SB/PROC.N`.
     pub name: &'a str,
+    /// Its state directory, below that of the machine; the name, but for a standby.
+    pub state: &'a str,
     /// The machine.
     pub master: &'a Master,
     /// The application.
@@ -218,7 +220,7 @@ fn mount(
         }
         Volume::Statedir(v) => {
             let place = Place {
-                beneath: s.master.state_dir().join(s.name),
+                beneath: s.master.state_dir().join(s.state),
                 path: plain(&v.path).map_err(fail)?,
             };
             let (uid, gid) = owner(v.user, v.group)?;
@@ -391,7 +393,7 @@ fn disk_place(s: &Sources<'_>, point: &Path) -> Result<Place, String> {
         Some(Volume::Persistent(v)) => beneath(&v.path, &[writable]),
         Some(Volume::Statedir(_)) => Ok(Place {
             beneath: s.master.state_dir(),
-            path: s.name.into(),
+            path: s.state.into(),
         }),
         Some(Volume::Tmpfs(_)) => Err("is memory, on no disk".into()),
         None if point == Path::new("/") => Ok(Place {

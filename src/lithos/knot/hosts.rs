@@ -1,5 +1,7 @@
 //! The texts of `/etc/hosts` and `/etc/resolv.conf` of a container. Pure.
 
+use std::net::IpAddr;
+
 use super::compose::Facts;
 use super::design::Generated;
 use crate::lithos::config::{Container, Sandbox};
@@ -19,6 +21,14 @@ pub struct Texts {
 pub fn wants_public(container: &Container) -> bool {
     let file = &container.hosts_file;
     file.public_hostname.unwrap_or(!file.copy_from_host)
+}
+
+/// Of the addresses of a name the first of IPv4, as ever, or where there is none the first of IPv6; those of a link mean
+/// nothing without its interface, for which a hosts file has no place.
+pub fn public_address(addresses: impl Iterator<Item = IpAddr>) -> Option<IpAddr> {
+    let of_link = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    // Not before those that were equal: the order of the resolver stays.
+    addresses.filter(|ip| !of_link(ip)).min_by_key(IpAddr::is_ipv6)
 }
 
 /// Both files, as far as they are wanted. Errors: one is to be mounted, and cannot be.
@@ -82,4 +92,26 @@ fn hosts(sandbox: &Sandbox, container: &Container, facts: &Facts) -> Option<Gene
         mode: 0o644,
         content,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_address_is_ipv4_where_there_is_one() {
+        let chosen = |texts: &[&str]| {
+            public_address(texts.iter().map(|text| text.parse().unwrap())).map(|ip| ip.to_string())
+        };
+        assert_eq!(
+            chosen(&["2001:db8::7", "10.1.1.1", "10.1.1.2"]).unwrap(),
+            "10.1.1.1"
+        );
+        assert_eq!(
+            chosen(&["fe80::1", "2001:db8::7", "2001:db8::8"]).unwrap(),
+            "2001:db8::7"
+        );
+        assert_eq!(chosen(&["::1"]).unwrap(), "::1");
+        assert_eq!((chosen(&["fe80::1"]), chosen(&[])), (None, None));
+    }
 }

@@ -22,6 +22,7 @@ use crate::sys::capability::{self, Capabilities};
 use crate::sys::cgroup::OomCounter;
 use crate::sys::descriptors::{close_all_but, hide};
 use crate::sys::listen;
+use crate::sys::memory;
 use crate::sys::namespace::unshare;
 use crate::sys::passing::Passage;
 use crate::sys::poll::{self, Signals};
@@ -52,22 +53,30 @@ pub struct Inner {
     pub network: Network,
     /// The exit record.
     pub record: Option<File>,
+    /// It waits for its turn before the process is started.
+    pub standby: bool,
     /// The start channel.
     pub channel: Option<Passage>,
     /// Kills for want of memory, and their number at the start.
     pub oom: Option<(OomCounter, u64)>,
 }
 
+/// Makes a process.
+type How<T> = fn(&Process, &Ids, &Descriptors<'_>) -> io::Result<T>;
+
 impl Inner {
-    /// The whole life of the container, from the moment the maps are written.
-    pub fn run(mut self, root: Prepared<'_>) -> u8 {
-        match self.set_up(root).and_then(|signals| self.supervise(&signals)) {
-            Ok(code) => code,
-            Err(e) => {
-                self.failed(&e.to_string());
-                exit::SETUP
-            }
-        }
+    /// The whole life of the container, from the moment the maps are written; ends with the exit code of the knot.
+    pub fn run(mut self, root: Prepared<'_>) -> ! {
+        let lived = self.set_up(root).and_then(|signals| match self.standby {
+            true => self.stand_by(&signals),
+            false => self.supervise(&signals),
+        });
+        let code = lived.unwrap_or_else(|e| {
+            self.failed(&e.to_string());
+            exit::SETUP
+        });
+        // Somebody waits for the end: the kernel closes everything at once.
+        process::exit_now(code.into())
     }
 
     fn failed(&self, why: &str) {
@@ -148,8 +157,17 @@ impl Inner {
     }
 
     fn start(&self, notify: Option<&str>) -> io::Result<Child> {
+        self.announce();
+        self.make(notify, service::start)
+    }
+
+    fn announce(&self) {
         self.report
             .starting(&self.process.program, &self.process.arguments);
+    }
+
+    /// The process, or the process up to its program.
+    fn make<T>(&self, notify: Option<&str>, how: How<T>) -> io::Result<T> {
         let mut process = std::borrow::Cow::Borrowed(&self.process);
         if let Some(address) = notify {
             let variable = ("NOTIFY_SOCKET".to_string(), address.to_string());
@@ -161,16 +179,61 @@ impl Inner {
             output,
             sockets: &self.sockets,
         };
-        service::start(&process, &self.ids, &descriptors)
+        how(&process, &self.ids, &descriptors)
     }
 
     fn supervise(&mut self, signals: &Signals) -> io::Result<u8> {
+        let ready = Readiness::begin(self.supervision.ready.as_ref(), &self.name)?;
+        let child = self.start(ready.address())?;
+        self.watch(signals, child, ready)
+    }
+
+    /// As a standby: everything but the program, which is executed when the container's turn comes.
+    fn stand_by(&mut self, signals: &Signals) -> io::Result<u8> {
         let mut ready = Readiness::begin(self.supervision.ready.as_ref(), &self.name)?;
-        let mut child = self.start(ready.address())?;
+        let held = self.make(ready.address(), service::hold)?;
+        self.tell(&Message::Parked(true));
+        if !self.wait_for_turn(signals)? {
+            return Ok(exit::NORMAL);
+        }
+        // First of all: from here on it is a container that runs, whoever looks.
+        nix::sys::prctl::set_name(message::KNOT_NAME)?;
+        if let Some((counter, seen)) = &mut self.oom {
+            *seen = counter.read();
+        }
+        self.announce();
+        ready.begin_again(self.supervision.ready.as_ref());
+        let child = held.release()?;
+        self.watch(signals, child, ready)
+    }
+
+    /// `false`: its turn never comes, since the tree is gone or wants something else.
+    fn wait_for_turn(&self, signals: &Signals) -> io::Result<bool> {
+        let Some(channel) = &self.channel else {
+            return Ok(false);
+        };
+        loop {
+            let ready = poll::wait(&[channel.as_fd(), signals.fd()], None)?;
+            if ready == [false, true] {
+                // A request to stop, or the process that waits is dead.
+                return Ok(false);
+            }
+            match channel.receive() {
+                Ok(Some((text, _))) if text == message::GO => return Ok(true),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    fn watch(&mut self, signals: &Signals, mut child: Child, mut ready: Readiness) -> io::Result<u8> {
         let mut machine = Machine::new(self.supervision.clone(), self.daemon, Instant::now());
         if ready.is_unasked() {
             self.tell(&Message::Ready(true));
         }
+        // What the process has left in our memory on its way to its program.
+        let _ = memory::give_back();
+        memory::trim_stack();
         loop {
             let deadline = [machine.deadline(), ready.deadline()].into_iter().flatten().min();
             let mut fds = vec![signals.fd()];

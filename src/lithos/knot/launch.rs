@@ -8,14 +8,16 @@ use std::path::Path;
 
 use log::Level;
 
+use super::alone::wait_for;
 use super::design::{Design, Network, Socket};
 use super::disks;
 use super::flags::{Key, TOOL};
 use super::inner::{wait_for_release, Inner};
 use super::load::{load, Loaded};
 use super::message::{self, exit, Message, START_FD};
+use super::opened::Plain;
 use super::report::Report;
-use super::state;
+use super::{secret_files, stamps, state};
 use crate::cli::Parsed;
 use crate::container::{Op, Plan, Source};
 use crate::lithos::beside;
@@ -26,13 +28,12 @@ use crate::lithos::log::syslog::Syslog;
 use crate::lithos::network;
 use crate::sys::cgroup::{Cgroups, Limits, Options, Scope};
 use crate::sys::descriptors::{close_all_but, inherited};
-use crate::sys::listen;
 use crate::sys::mount::Flags;
 use crate::sys::namespace::{write_maps, MapMethod};
 use crate::sys::passing::Passage;
-use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Child, Fork, Namespaces, WaitOptions};
 use crate::sys::sibling::{fork_sibling, fork_sibling_into};
+use crate::sys::{handover, listen};
 
 /// Entry point of the executable; returns the exit code.
 pub fn main() -> i32 {
@@ -48,7 +49,12 @@ pub fn main() -> i32 {
         return TOOL.wrong("--name and --config are required");
     };
     let channel = start_channel();
-    match Launch::begin(&parsed, name, json, channel.as_ref()) {
+    let standby = channel.is_some() && std::env::var_os(message::STANDBY).is_some();
+    if standby {
+        // From the first moment: nobody may take it for a container that runs.
+        let _ = nix::sys::prctl::set_name(message::STANDBY_NAME);
+    }
+    match Launch::begin(&parsed, name, json, standby, channel.as_ref()) {
         Ok(launch) => launch.run(channel).into(),
         Err(e) => {
             eprintln!("Fatal error: {e}");
@@ -71,6 +77,10 @@ struct Launch {
     design: Design,
     report: Report,
     sockets: Vec<(OwnedFd, i32)>,
+    /// To be put into files.
+    secrets: Vec<Plain>,
+    /// Of a standby: what it is made from.
+    stamps: Option<File>,
 }
 
 impl Launch {
@@ -78,11 +88,19 @@ impl Launch {
         parsed: &Parsed<Key>,
         name: &str,
         json: &str,
+        standby: bool,
         channel: Option<&Passage>,
     ) -> Result<Launch, String> {
         let master = parsed.last(Key::Master);
         let master = Path::new(master.unwrap_or(crate::lithos::config::master::DEFAULT_PATH));
-        let loaded = load(master, name, json)?;
+        let mut loaded = load(master, name, json)?;
+        let mut stamps = None;
+        if standby {
+            stamps = Some(stamped(&stamps::take(master, &loaded)).map_err(|e| e.to_string())?);
+            // Again: what was written in between is not what the stamps are about.
+            loaded = load(master, name, json)?;
+            loaded.standby = true;
+        }
         let level = parsed.last(Key::LogLevel).or(loaded.sandbox.log_level.as_deref());
         let level = level.unwrap_or(&loaded.master.log_level).to_string();
         let log = loaded.sandbox.log_file(&loaded.name.sandbox, &loaded.master);
@@ -106,15 +124,18 @@ impl Launch {
             .map_err(said)?;
         // After what the file says, before what lithos says.
         let secrets = super::opened::open(&loaded).map_err(said)?;
-        design.process.set(secrets);
+        design.process.set(secrets.environ);
         let mut keep = report.fds();
         keep.push(loaded.image.as_fd());
+        keep.extend(stamps.as_ref().map(AsFd::as_fd));
         let sockets = Self::sockets(&design, &keep, channel).map_err(said)?;
         Ok(Launch {
             loaded,
             design,
             report,
             sockets,
+            secrets: secrets.files,
+            stamps,
         })
     }
 
@@ -202,7 +223,7 @@ impl Launch {
                     return (exit::SETUP, false);
                 }
                 drop(read);
-                (self.inner(channel, made).run(prepared), false)
+                self.inner(channel, made).run(prepared)
             }
             Side::Outside(child) => {
                 // Closed by the end of this process, or with the container.
@@ -231,9 +252,9 @@ impl Launch {
     /// What has to exist before the root can be prepared.
     fn make(&mut self, has_tree: bool) -> Result<Made, String> {
         let master = &self.loaded.master;
-        let name = &self.design.name;
-        let state = state::make(&master.state_dir(), name)
-            .map_err(|e| format!("state directory {}: {e}", master.state_dir().join(name).display()))?;
+        let own = self.loaded.state_name();
+        let state = state::make(&master.state_dir(), &own)
+            .map_err(|e| format!("state directory {}: {e}", master.state_dir().join(&own).display()))?;
         for directory in &self.design.directories {
             state::make_directory(directory).map_err(|e| format!("{directory}: {e}"))?;
         }
@@ -248,6 +269,14 @@ impl Launch {
                 });
                 files.push(fd);
             }
+        }
+        // Dropped here, and wiped: the container's init is a copy of this process.
+        let secrets = std::mem::take(&mut self.secrets);
+        if !secrets.is_empty() {
+            let made = secret_files::make(&secrets, &self.design.ids);
+            let (tree, op) = made.map_err(|e| format!("secret-files: {e}"))?;
+            self.design.root.ops.push(op);
+            files.push(tree);
         }
         raise_open_files(self.design.process.open_files).map_err(|e| format!("fileno-limit: {e}"))?;
         let scope = self.scope(has_tree)?;
@@ -303,20 +332,21 @@ impl Launch {
         }
     }
 
-    /// `RUNTIME/knots/SB/PROC.N.exit`, empty until the end.
+    /// `RUNTIME/knots/SB/PROC.N.exit`, empty until the end; that of a standby gets this name with its turn.
     fn record(&self) -> Result<File, String> {
         let dir = self.loaded.master.runtime_dir.join("knots");
-        let path = dir.join(format!("{}.exit", self.design.name));
-        let made = || {
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
+        let path = dir.join(format!("{}.exit", self.loaded.state_name()));
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
+        // A tree has made the directory.
+        let made = match (options.open(&path), path.parent()) {
+            (Err(e), Some(parent)) if e.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(parent).and_then(|()| options.open(&path))
             }
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true);
-            std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
-            options.open(&path)
+            (opened, _) => opened,
         };
-        made().map_err(|e| format!("exit record {}: {e}", path.display()))
+        made.map_err(|e| format!("exit record {}: {e}", path.display()))
     }
 
     fn inner(self, channel: Option<Passage>, made: Made) -> Inner {
@@ -341,6 +371,7 @@ impl Launch {
             sockets: self.sockets,
             inside: sockets.into_iter().filter(|socket| socket.inside).collect(),
             network,
+            standby: self.loaded.standby,
             record: made.record,
             channel,
             oom: oom.map(|counter| {
@@ -354,7 +385,12 @@ impl Launch {
     fn outside(&self, child: &Child, go: OwnedFd, channel: Option<&Passage>, scope: Option<&Scope>) -> u8 {
         if let Some(channel) = channel {
             let pidfd = child.pidfd.as_ref().map(AsFd::as_fd);
+            // First: the record that is made at the start tells it.
+            let _ = message::send(channel, &Message::Origin(self.loaded.origin), None);
             let _ = message::send(channel, &Message::Started(child.pid), pidfd);
+            if let Some(stamps) = &self.stamps {
+                let _ = message::send(channel, &Message::Stamps(true), Some(stamps.as_fd()));
+            }
         }
         // By hand: this process lives on outside of the group.
         let alone = channel.is_none();
@@ -406,7 +442,7 @@ impl Launch {
 
 /// What the host has for the container until its root is prepared.
 struct Made {
-    /// Nameless files that mounts are made of.
+    /// Nameless files and file systems that mounts are made of.
     _files: Vec<OwnedFd>,
     scope: Option<Scope>,
     record: Option<File>,
@@ -450,31 +486,8 @@ fn fork_for_tree(namespaces: Namespaces, scope: Option<&Scope>) -> io::Result<Si
     })
 }
 
-/// Passes signals on until the container ends; its exit code is ours.
-fn wait_for(child: &Child) -> u8 {
-    let Ok(signals) = Signals::new(&[libc::SIGTERM, libc::SIGINT, libc::SIGCHLD]) else {
-        return exit::SETUP;
-    };
-    loop {
-        let options = WaitOptions {
-            nohang: true,
-            ..WaitOptions::default()
-        };
-        match process::wait(Some(child.pid), options) {
-            Ok(Some((_, process::Status::Exited(code)))) => return code,
-            Ok(Some(_)) => return exit::FAILURE,
-            Ok(None) => {}
-            Err(_) => return exit::SETUP,
-        }
-        if poll::wait(&[signals.fd()], None).is_err() {
-            return exit::SETUP;
-        }
-        for signal in signals.drain().unwrap_or_default() {
-            if signal != libc::SIGCHLD {
-                let _ = child.signal(signal);
-            }
-        }
-    }
+fn stamped(stamps: &[stamps::Stamp]) -> io::Result<File> {
+    handover::text(c"lithos_standby", &serde_json::to_vec(stamps)?)
 }
 
 /// The hard limit is inherited and only root of the host can raise it; the process sets both to its number.

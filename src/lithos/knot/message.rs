@@ -1,14 +1,16 @@
 //! What a knot tells the tree: messages of the start channel, and the record of how a container ended.
 //!
 //! The channel is a pair of `SOCK_SEQPACKET` sockets ([`Passage`]); the number of the knot's end is in the variable
-//! [`START_FD`] of its environment. Each packet is one message as a JSON object with a single key. The tree never
-//! answers; the end of the channel (the knot is gone, or never understood it) is an event of its own.
+//! [`START_FD`] of its environment. Each packet is one message as a JSON object with a single key. The tree says [`GO`] to
+//! a standby and nothing else; the end of the channel (the other one is gone, or never understood it) is an event of its
+//! own.
 
 use std::os::fd::BorrowedFd;
 use std::{fmt, io};
 
 use serde_derive::{Deserialize, Serialize};
 
+use crate::lithos::origin::Origin;
 use crate::sys::passing::Passage;
 
 /// Variable of the environment by which a tree says that the container must not outlive it.
@@ -16,6 +18,14 @@ pub const DIE_WITH_TREE: &str = "LITHOS_DIE_WITH_TREE";
 
 /// Variable of the knot's environment with the descriptor number of its end; removed before the service starts.
 pub const START_FD: &str = "LITHOS_START_FD";
+/// Variable of the environment by which a tree asks for a container that waits, complete but for its process.
+pub const STANDBY: &str = "LITHOS_STANDBY";
+/// What the tree says to a standby whose turn has come.
+pub const GO: &[u8] = b"{\"go\":true}";
+/// Kernel name of the init of a standby, until its turn comes: by this it is known not to run anything.
+pub const STANDBY_NAME: &std::ffi::CStr = c"lithos_standby";
+/// Kernel name of a knot.
+pub const KNOT_NAME: &std::ffi::CStr = c"lithos_knot";
 /// Longest text of a failure that is sent, bytes; more is cut off.
 const LONGEST: usize = 3000;
 
@@ -35,9 +45,16 @@ pub mod exit {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Message {
+    /// What the container is made from, before `Started`.
+    Origin(Origin),
     /// The init of the container exists: its process id as the tree sees it, whose child it is from now on. With a
     /// pidfd of it as the packet's only descriptor where the kernel has pidfds. The sender exits with 0 soon after.
     Started(i32),
+    /// Of a standby, after `Started`: what it was made from, as JSON of [`super::stamps::Stamp`]s in a memory file, the
+    /// packet's only descriptor.
+    Stamps(bool),
+    /// Of a standby: everything is there, it waits for [`GO`].
+    Parked(bool),
     /// The container could not be set up, why; the sender exits with [`exit::SETUP`].
     Failed(String),
     /// The service says that it is ready, or the condition of `ready:` became true; `false` = not in its time.

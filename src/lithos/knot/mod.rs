@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows about other containers or starts a second one.
 
+mod alone;
 pub mod compose;
 pub mod design;
 mod disks;
@@ -16,7 +17,9 @@ mod profile;
 mod ready;
 mod relay;
 mod report;
+mod secret_files;
 mod service;
+pub mod stamps;
 pub mod state;
 mod supervise;
 

@@ -110,7 +110,7 @@ const EXCEPTIONS: &[Exception] = &[
 ///
 /// Errors: see [`allow_only`].
 pub fn install() -> io::Result<()> {
-    allow_only(&[COMMON, OLDER].concat(), EXCEPTIONS)
+    allow_only(&[COMMON, OLDER], EXCEPTIONS)
 }
 
 #[cfg(test)]

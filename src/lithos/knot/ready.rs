@@ -69,6 +69,14 @@ impl Readiness {
         })
     }
 
+    /// The time for it begins now.
+    pub fn begin_again(&mut self, ready: Option<&Ready>) {
+        let now = Instant::now();
+        if let (Some(wanted), Some(ready)) = (&mut self.wanted, ready) {
+            (wanted.until, wanted.next) = (now + ready.timeout, now);
+        }
+    }
+
     /// Nobody asked: a process that runs counts as ready.
     pub fn is_unasked(&self) -> bool {
         !self.asked

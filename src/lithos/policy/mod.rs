@@ -8,6 +8,8 @@ mod image;
 mod limits;
 mod ports;
 mod process;
+mod secrets;
+mod standby;
 mod variables;
 mod volumes;
 
@@ -19,6 +21,8 @@ use crate::lithos::instance::{Effective, Instance, InstanceName, Variables};
 pub use ids::{effective_ids, maps, outside, Ids};
 pub use image::check_image;
 pub use limits::ceilings;
+pub use secrets::SECRETS_DIR;
+pub use standby::check_standby;
 pub use variables::check_declarations;
 pub use volumes::{host_path, HostPath};
 
@@ -59,7 +63,8 @@ pub fn check(
     let mut found = image::check_image(sandbox, instance);
     found.extend(process::check_name(name));
     found.extend(ids::check(sandbox, container));
-    found.extend(process::check(sandbox, container, instance));
+    found.extend(process::check(container, instance));
+    found.extend(secrets::check(sandbox, container));
     found.extend(variables::check_values(sandbox, container, instance));
     found.extend(volumes::check(sandbox, container));
     found.extend(limits::check(sandbox, container));

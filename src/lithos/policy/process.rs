@@ -1,14 +1,14 @@
-//! The process itself: kind, program, secrets, signal, readiness.
+//! The process itself: kind, program, signal, readiness.
 
 use super::Violation;
-use crate::lithos::config::{Container, ProcessKind, Role, Sandbox};
+use crate::lithos::config::{Container, ProcessKind, Role};
 use crate::lithos::instance::{Instance, InstanceName};
 use crate::sys::process::signal_by_name;
 
 /// Bytes of a process's name: with the sandbox, the number and an ending it is the name of a file.
 const LONGEST_NAME: usize = 100;
 
-pub(super) fn check(sandbox: &Sandbox, container: &Container, instance: &Instance) -> Vec<Violation> {
+pub(super) fn check(container: &Container, instance: &Instance) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut add = |object: &str, text: String| found.push(Violation::new(object, text));
     match (container.kind, instance.kind) {
@@ -36,19 +36,6 @@ pub(super) fn check(sandbox: &Sandbox, container: &Container, instance: &Instanc
         add(
             "workdir",
             format!("{:?} must be an absolute path", container.workdir),
-        );
-    }
-    let encrypted = !container.secret_environ.is_empty();
-    if encrypted && container.secret_environ_file.is_some() {
-        add(
-            "secret-environ",
-            "and secret-environ-file cannot be used together".into(),
-        );
-    }
-    if (encrypted || container.secret_environ_file.is_some()) && sandbox.secrets_private_key.is_none() {
-        add(
-            "secret-environ",
-            "needs `secrets-private-key` in the sandbox".into(),
         );
     }
     if signal_by_name(&container.stop_signal).is_none() {

@@ -202,6 +202,27 @@ fn volumes() {
     );
 }
 
+fn secret_files() {
+    let key = "secrets-private-key: /k";
+    refused("", "secret-files: {a: v2}", "", "secret-files");
+    accepted(key, "secret-files: {db.key: v2, ..a: [v2, v2]}", "");
+    let long = format!("secret-files: {{{}: v2}}", "a".repeat(256));
+    refused(key, &long, "", &format!("secret-files.{}", "a".repeat(256)));
+    refused(key, "secret-files: {a/b: v2}", "", "secret-files.a/b");
+    refused(key, "secret-files: {..: v2}", "", "secret-files...");
+    refused(key, "secret-files: {\"a\\nb\": v2}", "", "secret-files.a\\nb");
+    for point in ["/run", "/run/secrets", "/run/secrets/x"] {
+        let volume = format!("secret-files: {{a: v2}}\nvolumes: {{{point}: !Tmpfs {{}}}}");
+        refused(key, &volume, "", &format!("volumes.{point}"));
+    }
+    accepted(
+        key,
+        "secret-files: {a: v2}\nvolumes: {/run/secret: !Tmpfs {}}",
+        "",
+    );
+    accepted(key, "volumes: {/run: !Tmpfs {}}", "");
+}
+
 #[test]
 fn processes_and_limits() {
     refused("", "kind: Command", "", "kind");
@@ -211,6 +232,7 @@ fn processes_and_limits() {
     refused("", "stop-signal: NOSUCH", "", "stop-signal");
     accepted("", "stop-signal: SIGQUIT", "");
     refused("", "secret-environ: {A: v2}", "", "secret-environ");
+    secret_files();
     refused("", "ready: {}", "", "ready");
     refused("max-memory: 10Mi", "memory-limit: 11Mi", "", "memory-limit");
     refused("max-pids: 10", "pids-limit: 11", "", "pids-limit");

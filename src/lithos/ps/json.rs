@@ -29,9 +29,15 @@ struct Child {
     /// Of all instances of the process.
     #[serde(skip_serializing_if = "Option::is_none")]
     restarts: Option<u64>,
-    /// `none`, `outdated` or `unwanted`.
+    /// `none`, `outdated`, `unwanted` or `edited`.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<&'static str>,
+    /// Which files were edited since its start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited: Option<Vec<&'static str>>,
+    /// Another container waits to follow it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    standby: bool,
 }
 
 /// Memory in bytes, times in clock ticks.
@@ -78,7 +84,10 @@ fn child(knot: &Knot, known: &Known, boot: u64) -> Child {
             Drift::None => "none",
             Drift::Outdated => "outdated",
             Drift::Unwanted => "unwanted",
+            Drift::Edited => "edited",
         }),
+        edited: known.edited(knot).map(<[_]>::to_vec),
+        standby: knot.standby,
     }
 }
 
@@ -125,6 +134,8 @@ mod tests {
         // What is known on top stands behind.
         let sample = Known::sample();
         let text = render(&[(&trees[0], &sample)], 0);
+        let php = "\"drift\":\"edited\",\"edited\":[\"container file\",\"sandbox file\"]}";
+        assert!(text.contains(php), "{text}");
         let web = "\"ok\":false,\"processes\":[],\"restarts\":3,\"drift\":\"outdated\"}";
         assert!(text.contains(web), "{text}");
         assert!(text.ends_with("],\"missing\":[\"shop/web.1\"]}]}"), "{text}");

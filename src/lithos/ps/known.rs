@@ -20,6 +20,8 @@ pub struct Known {
     restarts: BTreeMap<String, u64>,
     /// What a reload would do, by `SB/PROC.N`; `None` = nobody knows.
     verdicts: Option<BTreeMap<String, Verdict>>,
+    /// Files that were edited since the start, by `SB/PROC.N`.
+    edited: BTreeMap<String, Vec<&'static str>>,
 }
 
 /// Between what runs and what is configured.
@@ -31,6 +33,8 @@ pub enum Drift {
     Outdated,
     /// It runs and is not configured.
     Unwanted,
+    /// It runs as it is configured, but files that are read when it starts were edited in place.
+    Edited,
 }
 
 impl Known {
@@ -43,11 +47,12 @@ impl Known {
         // The command line may have a path relative to where the tree was started; it stays there.
         let here = std::fs::read_link(process.join("cwd")).unwrap_or_default();
         let names: Vec<String> = tree.knots.iter().map(entry).collect();
+        let preview = tree::preview_of(&here.join(&tree.master)).ok();
+        let (verdicts, edited) = preview.map(|p| (p.verdicts, p.edited)).unzip();
         Known {
             restarts: restarts(&process, names.iter().map(String::as_str)).unwrap_or_default(),
-            verdicts: tree::preview_of(&here.join(&tree.master))
-                .ok()
-                .map(|preview| preview.verdicts),
+            verdicts,
+            edited: edited.unwrap_or_default(),
         }
     }
 
@@ -59,6 +64,7 @@ impl Known {
     /// `None`: nobody knows.
     pub fn drift(&self, knot: &Knot) -> Option<Drift> {
         Some(match self.verdicts.as_ref()?.get(&knot.full_name()) {
+            Some(Verdict::Keep) if self.edited(knot).is_some() => Drift::Edited,
             Some(Verdict::Keep) => Drift::None,
             Some(Verdict::Replace) => Drift::Outdated,
             // It began while we looked.
@@ -68,12 +74,18 @@ impl Known {
     }
 
     /// What people are told about that.
-    pub fn mark(&self, knot: &Knot) -> Option<&'static str> {
+    pub fn mark(&self, knot: &Knot) -> Option<String> {
         match self.drift(knot)? {
-            Drift::Outdated => Some("<outdated>"),
-            Drift::Unwanted => Some("<not configured>"),
+            Drift::Outdated => Some("<outdated>".into()),
+            Drift::Unwanted => Some("<not configured>".into()),
+            Drift::Edited => Some(format!("<edited: {}>", self.edited(knot)?.join(", "))),
             Drift::None => None,
         }
+    }
+
+    /// Files that were edited since the container was started, if there are any.
+    pub fn edited(&self, knot: &Knot) -> Option<&[&'static str]> {
+        self.edited.get(&knot.full_name()).map(Vec::as_slice)
     }
 
     /// Containers of a tree; those that are configured and do not run have PID 0.
@@ -88,6 +100,7 @@ impl Known {
                 name: (sandbox.into(), process.into(), index.into()),
                 instance: String::new(),
                 heads: Vec::new(),
+                standby: false,
             })
         }));
         sort(&mut knots);
@@ -113,6 +126,7 @@ impl Known {
                 verdict("10", Verdict::Stop),
                 ("blog/php.0".into(), Verdict::Keep),
             ])),
+            edited: BTreeMap::from([("blog/php.0".into(), vec!["container file", "sandbox file"])]),
         }
     }
 }

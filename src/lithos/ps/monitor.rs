@@ -141,7 +141,7 @@ mod tests {
         let text = table(&spent(&before), 100, &rows(&trees, &known));
         let ends: Vec<&str> = text.lines().skip(1).map(|line| line.get(69..).unwrap()).collect();
         let marks = [
-            "0 <2>",
+            "0 <2> <edited: container file, sandbox file>",
             "3",
             "3 <not running>",
             "3 <not configured>",

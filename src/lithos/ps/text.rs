@@ -146,7 +146,7 @@ fn line(text: &mut String, view: View<'_>, knot: &Knot, end: &str) {
     let pid = || paint.red(&format!("({})", knot.pid));
     let drift = known
         .mark(knot)
-        .map_or_else(String::new, |mark| format!(" {}", paint.red(mark)));
+        .map_or_else(String::new, |mark| format!(" {}", paint.red(&mark)));
     let _ = match knot.heads.as_slice() {
         [] => writeln!(text, "{} {name} {}{drift}{end}", pid(), paint.red("<failing>")),
         [head] => {
@@ -207,7 +207,7 @@ mod tests {
             render(&[(&trees[0], &Known::sample())], snapshot.uptime, false),
             "10 tree /m [5/10] 5.0kiB\n\
              \x20 ├─blog [2/4] 2.0kiB\n\
-             \x20 │   └─(50) blog/php.0 <2> [2/4] 2.0kiB\n\
+             \x20 │   └─(50) blog/php.0 <2> [2/4] 2.0kiB <edited: container file, sandbox file>\n\
              \x20 └─shop [3/6] 3.0kiB\n\
              \x20     └─web [3/6] 3.0kiB restarts:3\n\
              \x20         ├─21 shop/web.0 1m5s [2/4] 2.0kiB\n\

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::scan::{Process, Snapshot, KNOT, TREE};
+use super::scan::{Process, Snapshot, KNOT, STANDBY, TREE};
 
 /// Where the master file is if the command line does not say.
 const MASTER: &str = crate::lithos::config::master::DEFAULT_PATH;
@@ -31,6 +31,8 @@ pub struct Knot {
     pub instance: String,
     /// Its direct children; one when all is well.
     pub heads: Vec<Head>,
+    /// Another container waits to follow it.
+    pub standby: bool,
 }
 
 /// A direct child of a knot, with sums over it and all below it.
@@ -77,11 +79,23 @@ pub fn forest(snapshot: &Snapshot) -> Vec<Tree> {
             home(&mut trees, process.parent, master).knots.push(knot);
         }
     }
+    let waiting = waiting(all);
     for tree in &mut trees {
+        for knot in &mut tree.knots {
+            knot.standby = waiting.contains(&(tree.pid, knot.full_name().as_str()));
+        }
         sort(&mut tree.knots);
     }
     trees.sort_by_key(|t| t.pid);
     trees
+}
+
+/// Parents and names of the containers that wait for their turn.
+fn waiting(all: &BTreeMap<u32, Process>) -> BTreeSet<(u32, &str)> {
+    let standbys = all.values().filter(|p| p.name == STANDBY);
+    standbys
+        .filter_map(|p| Some((p.parent, after(&p.words, &["--name"])?)))
+        .collect()
 }
 
 /// By sandbox, process and index.
@@ -161,6 +175,7 @@ fn knot(
             .unwrap_or_default()
             .to_string(),
         heads: heads.map(|head| sums(all, children, *head)).collect(),
+        standby: false,
     })
 }
 
@@ -286,6 +301,12 @@ mod tests {
         assert_eq!(names, ["blog/php.0", "shop/web.0", "shop/web.2", "shop/web.10"]);
         let heads: Vec<usize> = trees[0].knots.iter().map(|k| k.heads.len()).collect();
         assert_eq!(heads, [2, 1, 0, 1]);
+        assert!(trees[0].knots.iter().all(|knot| !knot.standby));
+        let mut snapshot = samples::snapshot();
+        let line = "/usr/bin/lithos_knot --name shop/web.2 --master /m --config {}";
+        snapshot.processes.insert(41, samples::process(10, STANDBY, line));
+        let standbys: Vec<bool> = forest(&snapshot)[0].knots.iter().map(|k| k.standby).collect();
+        assert_eq!(standbys, [false, false, true, false]);
         let head = trees[0].knots[1].heads[0];
         assert_eq!(
             (head.pid, head.processes, head.threads, head.rss, head.swap),

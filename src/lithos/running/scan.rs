@@ -10,6 +10,8 @@ use std::path::Path;
 pub const TREE: &str = "lithos_tree";
 /// Name of a knot.
 pub const KNOT: &str = "lithos_knot";
+/// Name of the first process of a container that waits for its turn.
+pub const STANDBY: &str = "lithos_standby";
 /// Files of `/proc` are read up to this size, bytes. Command lines may be long.
 const LARGEST: u64 = 1 << 20;
 
@@ -72,7 +74,7 @@ fn details(proc: &Path, processes: &mut BTreeMap<u32, Process>) {
     let inside = below_knots(processes);
     for (pid, process) in processes.iter_mut() {
         let dir = proc.join(pid.to_string());
-        if process.name == TREE || process.name == KNOT {
+        if [TREE, KNOT, STANDBY].contains(&process.name.as_str()) {
             let line = text(&dir.join("cmdline")).unwrap_or_default();
             process.words = line.split_terminator('\0').map(String::from).collect();
         }

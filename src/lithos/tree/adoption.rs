@@ -9,10 +9,14 @@ use std::time::{Duration, Instant};
 use super::inspect::{self, KnotLike, Role};
 use super::machine::Found;
 use super::records::{Record, Records};
+use crate::lithos::origin::Origin;
 use crate::sys::{pidfd, poll};
 
 /// How long containers may take that were being set up when the former tree died.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at a standby.
+const WORD: Duration = Duration::from_millis(5);
 
 /// One that is taken over.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub struct Adopted {
     pub ours: bool,
     /// It has a record.
     pub recorded: bool,
+    /// What it was started from, by its record.
+    pub origin: Option<Origin>,
 }
 
 /// What was found.
@@ -48,7 +54,10 @@ pub fn find(records: &Records, master: &Path, knot: &Path) -> Findings {
     let boot = inspect::boot_id();
     for record in all {
         match verify(&record, &boot) {
-            Some(pidfd) => findings.adopted.push(adopted(found(&record), pidfd, true)),
+            Some(pidfd) => findings.adopted.push(Adopted {
+                origin: record.origin,
+                ..adopted(found(&record), pidfd, true)
+            }),
             None => findings.stale.push(record.name),
         }
     }
@@ -86,6 +95,7 @@ fn adopted(found: Found, pidfd: OwnedFd, recorded: bool) -> Adopted {
         pidfd,
         ours,
         recorded,
+        origin: None,
     }
 }
 
@@ -125,27 +135,23 @@ fn add_unrecorded(findings: &mut Findings, master: &Path, knot: &Path) {
 /// Knots as they are once none is setting up a container any more.
 fn settled(master: &Path, knot: &Path) -> Vec<KnotLike> {
     let deadline = Instant::now() + PATIENCE;
-    settle(
-        deadline,
-        || knots(master, knot),
-        |busy| wait_for_end(busy, deadline),
-    )
+    settle(deadline, || knots(master, knot), |busy| wait(busy, deadline))
 }
 
 /// Looks until two looks agree and nobody is setting up: between the listing of `/proc` and the reading of its entries a
-/// set-up may end whose container is not in the list yet. `wait` returns when the process has ended, `false` at the deadline.
+/// set-up may end whose container is not in the list yet. `wait` returns when looking again makes sense, `false` at the
+/// deadline.
 fn settle(
     deadline: Instant,
     mut look: impl FnMut() -> Vec<KnotLike>,
-    mut wait: impl FnMut(i32) -> bool,
+    mut wait: impl FnMut(&KnotLike) -> bool,
 ) -> Vec<KnotLike> {
     let mut seen = look();
     loop {
         let busy = seen
             .iter()
-            .find(|knot| knot.role == Role::Setup)
-            .map(|knot| knot.pid);
-        if busy.is_some_and(|pid| !wait(pid)) {
+            .find(|knot| matches!(knot.role, Role::Setup | Role::Standby));
+        if busy.is_some_and(|knot| !wait(knot)) {
             return seen;
         }
         let now = look();
@@ -154,6 +160,16 @@ fn settle(
         }
         seen = now;
     }
+}
+
+/// A set-up ends soon; a standby has ended with its tree, unless that has given it the word before, which makes it a
+/// container.
+fn wait(knot: &KnotLike, deadline: Instant) -> bool {
+    if knot.role == Role::Setup {
+        return wait_for_end(knot.pid, deadline);
+    }
+    wait_for_end(knot.pid, deadline.min(Instant::now() + WORD));
+    Instant::now() < deadline
 }
 
 /// A child that ended is reaped by the loop; as a zombie it has no command line.
@@ -198,6 +214,7 @@ mod tests {
             cgroup: String::new(),
             started_at: 3,
             throttle: Throttle { ends: 4 },
+            origin: None,
         }
     }
 
@@ -228,7 +245,15 @@ mod tests {
             after.clone(),
         ]
         .into_iter();
-        assert_eq!(settle(later, || looks.next().unwrap(), |pid| pid == 8), after);
+        assert_eq!(
+            settle(later, || looks.next().unwrap(), |knot| knot.pid == 8),
+            after
+        );
+        // A standby has the word of the former tree already, or ends without it.
+        for after in [vec![knot(7, Role::Init)], vec![]] {
+            let mut looks = vec![vec![knot(7, Role::Standby)], after.clone(), after.clone()].into_iter();
+            assert_eq!(settle(later, || looks.next().unwrap(), |_| true), after);
+        }
         // Not for ever.
         let stuck = vec![knot(8, Role::Setup)];
         assert_eq!(settle(later, || stuck.clone(), |_| false), stuck);

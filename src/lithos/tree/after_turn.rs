@@ -24,7 +24,8 @@ impl Supervisor {
 
     /// Gives back the memory that reading the configuration has needed, once everything has been started.
     pub fn settle(&mut self) {
-        if self.settling && self.lives.values().all(|live| live.outer.is_none()) {
+        let quiet = || self.lives.values().all(|live| live.outer.is_none()) && self.machine.is_settled();
+        if self.settling && quiet() {
             self.settling = false;
             if let Err(e) = memory::give_back() {
                 self.journal
@@ -36,6 +37,7 @@ impl Supervisor {
     /// Writes the metrics.
     pub fn publish(&mut self) {
         self.machine.figures.queue = self.machine.queue() as u64;
+        self.machine.figures.standbys = self.standbys.parked() as u64;
         let published = self.publisher.publish(&self.machine.figures, monotonic::millis());
         if let Err(e) = published {
             self.journal.error(&e);

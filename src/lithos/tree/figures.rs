@@ -38,6 +38,8 @@ pub struct Figures {
     pub queue: u64,
     /// Knots that nobody supervises.
     pub unknown: u64,
+    /// Containers that wait to follow another one.
+    pub standbys: u64,
     /// Turns of the main loop.
     pub turns: u64,
     /// Sums of the entries, of those that are gone as well.

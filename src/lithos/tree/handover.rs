@@ -10,6 +10,7 @@ use serde_derive::{Deserialize, Serialize};
 
 use super::machine::Machine;
 use super::sockets::Key;
+use super::standby::Passed;
 use crate::sys::handover;
 
 /// Variable with the number of the memory file.
@@ -34,6 +35,9 @@ pub struct State {
     pub sockets: Vec<(Key, i32)>,
     /// The locked pid file.
     pub pid_file: i32,
+    /// Containers that wait for their turn.
+    #[serde(default)]
+    pub standbys: BTreeMap<String, Passed>,
 }
 
 /// A container or one that is being set up.

@@ -1,12 +1,20 @@
 //! What `/proc` says about processes: identity, command line, sockets. Reads only.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
+use std::sync::OnceLock;
+
+use crate::lithos::knot::message::STANDBY_NAME;
 
 /// Start time of a process in ticks since the boot, field 22 of `/proc/PID/stat` (proc_pid_stat(5)).
 pub fn start_time(pid: i32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // In one read, since each start of a container asks: the file has no size that a buffer could be made by.
+    let mut stat = [0; 1024];
+    let mut file = fs::File::open(format!("/proc/{pid}/stat")).ok()?;
+    let length = file.read(&mut stat).ok()?;
     // The second field is the name in parentheses, which may contain anything.
+    let text = String::from_utf8_lossy(stat.get(..length)?);
     let (_, rest) = text.rsplit_once(')')?;
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
 }
@@ -22,8 +30,16 @@ pub fn is_alive(pid: i32) -> bool {
 
 /// Identity of this boot of the kernel.
 pub fn boot_id() -> String {
+    // Read once: each start of a container asks.
+    static KNOWN: OnceLock<String> = OnceLock::new();
+    if let Some(id) = KNOWN.get() {
+        return id.clone();
+    }
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    text.trim().to_string()
+    match text.trim() {
+        "" => String::new(),
+        id => KNOWN.get_or_init(|| id.to_string()).clone(),
+    }
 }
 
 /// Whether a process is in a control group of this name, in any hierarchy.
@@ -66,6 +82,8 @@ pub enum Role {
     Setup,
     /// The first process of a PID namespace directly below ours.
     Init,
+    /// The first process of a container that waits for its turn.
+    Standby,
     /// None that a tree has started.
     Other,
 }
@@ -86,8 +104,10 @@ pub fn knot_like(pid: i32, master: &Path, program: &Path) -> Option<KnotLike> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
     let ids: Vec<&str> = ids.split_ascii_whitespace().collect();
+    let waits = comm(pid).is_some_and(|name| STANDBY_NAME.to_str() == Ok(&name));
     let role = match ids.as_slice() {
         [_] => Role::Setup,
+        [_, "1"] if waits => Role::Standby,
         [_, "1"] => Role::Init,
         _ => Role::Other,
     };

@@ -51,6 +51,17 @@ impl Leftovers {
         Ok(())
     }
 
+    /// Gives the state directory of one container the name of another in the same sandbox, which has none.
+    pub fn rename_state(&self, from: &str, to: &str) -> io::Result<()> {
+        match (from.split_once('/'), to.split_once('/')) {
+            (Some((sandbox, from)), Some((other, to))) if sandbox == other => {
+                let top = open_directory(&self.state, sandbox)?;
+                at::rename(top.as_fd(), OsStr::new(from), top.as_fd(), OsStr::new(to))
+            }
+            _ => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
     fn remove_group(&self, name: &str) -> io::Result<()> {
         let Some(groups) = &self.cgroups else {
             return Ok(());
@@ -59,6 +70,14 @@ impl Leftovers {
             Some(scope) => scope.remove(),
             None => Ok(()),
         }
+    }
+
+    /// A tree with another runtime directory, whose empty groups may be those of containers that just begin.
+    fn other_tree(&self) -> Option<i32> {
+        let own = std::process::id() as i32;
+        let members = self.cgroups.as_ref()?.members().into_iter();
+        let mut others = members.filter(|pid| *pid > 0 && *pid != own && inspect::is_alive(*pid));
+        others.find(|pid| inspect::comm(*pid).as_deref() == Some("lithos_tree"))
     }
 
     /// Removes what belongs neither to these names nor to a running command. Lines for the log.
@@ -72,6 +91,13 @@ impl Leftovers {
                 )),
                 Err(e) => remarks.push(format!("state directory of {name}: {e}")),
             }
+        }
+        if let Some(pid) = self.other_tree() {
+            remarks.push(format!(
+                "another lithos_tree (pid {pid}) uses the same control group: no group is removed here; give each its own \
+                 cgroup-name, as limits and ends of containers of one name would be those of the other's"
+            ));
+            return remarks;
         }
         let scopes = self.cgroups.as_ref().and_then(|groups| groups.scopes().ok());
         let (scopes, others) = scopes.unwrap_or_default();

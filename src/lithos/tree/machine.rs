@@ -279,6 +279,17 @@ impl Machine {
         self.stopping
     }
 
+    /// Nothing is being started, and what runs has said whether it is ready.
+    pub fn is_settled(&self) -> bool {
+        let mut slots = self.groups.values().flat_map(|group| group.slots.values());
+        slots.all(|slot| {
+            !matches!(
+                slot.state,
+                State::Starting { .. } | State::Running { ready: false, .. }
+            )
+        })
+    }
+
     /// When to call [`tick`](Machine::tick); `None`: nothing waits for a time.
     pub fn deadline(&self) -> Option<u64> {
         self.waiting().min()
@@ -354,6 +365,21 @@ impl Machine {
             let alive = group.slots.iter().filter(|(_, slot)| slot.json().is_some());
             alive.filter_map(|(index, _)| group.entry()?.instance(*index))
         })
+    }
+
+    /// Instances that run as they are configured, and whose next container is to be prepared.
+    pub fn with_standby(&self) -> impl Iterator<Item = &Instance> {
+        self.groups.values().filter(|_| !self.stopping).flat_map(|group| {
+            let slots = group.slots.iter();
+            slots.filter_map(|(index, slot)| standby(group, *index, slot))
+        })
+    }
+
+    /// The instance of a container that runs as it is configured, if its next container is to be prepared.
+    pub fn standby_of(&self, name: &str) -> Option<&Instance> {
+        let (key, index) = split_name(name).filter(|_| !self.stopping)?;
+        let group = self.groups.get(key)?;
+        standby(group, index, group.slots.get(&index)?)
     }
 
     /// The last good configuration by `SB/PROC`.
@@ -461,6 +487,13 @@ impl Machine {
     }
 }
 
+/// The instance of a slot that runs as configured and wants its successor prepared.
+fn standby<'a>(group: &'a Group, index: u32, slot: &Slot) -> Option<&'a Instance> {
+    let wanted = group.entry()?.instances.get(index as usize)?;
+    let runs = matches!(&slot.state, State::Running { json, stop: false, .. } if *json == wanted.json);
+    (wanted.standby && runs).then_some(wanted)
+}
+
 impl Group {
     fn unknown() -> Group {
         Group {
@@ -498,14 +531,19 @@ impl Group {
             Wanted::Removed => rollout::Plan::default(),
             Wanted::Is(entry) => rollout::plan(entry, &self.slots),
         };
-        self.retire(|index| !plan.exist.contains(&index), key, actions);
+        // This is done with each event of each container, of which there may be thousands.
+        if self.slots.range(plan.exist..).next().is_some() {
+            self.retire(|index| index >= plan.exist, key, actions);
+        }
         for index in plan.replace {
             if self.slots.get_mut(&index).is_some_and(Slot::stop) {
                 actions.push(Action::Stop(format!("{key}.{index}")));
             }
         }
-        for index in plan.exist {
-            self.slots.entry(index).or_insert_with(|| Slot::waiting(now));
+        if self.slots.range(..plan.exist).count() < plan.exist as usize {
+            for index in 0..plan.exist {
+                self.slots.entry(index).or_insert_with(|| Slot::waiting(now));
+            }
         }
         self.start_due(now, actions);
     }

@@ -5,6 +5,7 @@
 
 pub mod adoption;
 mod after_turn;
+mod configure;
 mod dry_run;
 pub mod figures;
 pub mod handover;
@@ -20,6 +21,7 @@ mod reload;
 mod settings;
 mod sockets;
 mod spawn;
+mod standby;
 mod start;
 mod supervisor;
 

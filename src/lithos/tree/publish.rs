@@ -43,8 +43,8 @@ const MASTER: [Column<Figures>; 5] = [
     counter("turns", |f| f.turns, |f, v| f.turns = v),
 ];
 
-/// Strays, in group `containers`.
-const UNKNOWN: Column<Figures> = level("unknown", |f| f.unknown);
+/// Strays, and what waits, in group `containers`.
+const OTHERS: [Column<Figures>; 2] = [level("unknown", |f| f.unknown), level("standbys", |f| f.standbys)];
 
 /// Groups `containers` and `processes.SB.PROC`.
 const COUNTS: [Column<Counts>; 6] = [
@@ -59,7 +59,7 @@ const COUNTS: [Column<Counts>; 6] = [
 /// In groups of processes: when the youngest running instance was started, seconds since the epoch, 0 = none runs.
 const START_TIME: &str = "start_time_seconds";
 /// Metrics before those of the first process.
-const FIRST: usize = MASTER.len() + COUNTS.len() + 1;
+const FIRST: usize = MASTER.len() + COUNTS.len() + OTHERS.len();
 /// Metrics of a process.
 const WIDTH: usize = COUNTS.len() + 1;
 
@@ -126,7 +126,9 @@ impl Publisher {
             writer.set(index, (column.get)(figures) as i64);
         }
         counts(MASTER.len(), &figures.total);
-        writer.set(FIRST - 1, (UNKNOWN.get)(figures) as i64);
+        for (i, column) in OTHERS.iter().enumerate() {
+            writer.set(FIRST - OTHERS.len() + i, (column.get)(figures) as i64);
+        }
         for (place, (of_entry, (_, start))) in figures.entries.values().zip(&mut self.entries).enumerate() {
             let first = FIRST + place * WIDTH;
             counts(first, of_entry);
@@ -180,7 +182,7 @@ impl Start {
 fn metrics<'a>(keys: impl Iterator<Item = &'a String>) -> Vec<Metric> {
     let mut all: Vec<Metric> = MASTER.iter().map(|column| metric("master", column)).collect();
     all.extend(COUNTS.iter().map(|column| metric("containers", column)));
-    all.push(metric("containers", &UNKNOWN));
+    all.extend(OTHERS.iter().map(|column| metric("containers", column)));
     for key in keys {
         let group = format!("processes.{}", key.replacen('/', ".", 1));
         all.extend(COUNTS.iter().map(|column| metric(&group, column)));

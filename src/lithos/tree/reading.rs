@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::machine::{Backoff, Entries, Entry, Instance, Port, Reading, Readings};
+use super::machine::{split_name, Backoff, Entries, Entry, Instance, Port, Reading, Readings};
 use crate::lithos::config::sandbox::output_log_name;
 use crate::lithos::config::{self, Container, Master, ProcessEntry, ProcessKind, Processes, Sandbox};
 use crate::lithos::instance::{self, Effective, InstanceName, Listener};
 use crate::lithos::log::rotation::{Rule, Rules};
+use crate::lithos::origin::Origin;
 use crate::lithos::taken::Taken;
 use crate::lithos::{image, policy, sandboxes};
 
@@ -28,8 +29,22 @@ pub struct Configuration {
     pub processes: Vec<(String, Processes)>,
     /// Number of sandbox files.
     pub sandboxes: usize,
+    /// What the files of the entries that could be read say now, by `SB/PROC`: container file and sandbox.
+    origins: BTreeMap<String, (u64, u64)>,
     /// Output logs that are to be rotated.
     pub rotated: Rules,
+}
+
+impl Configuration {
+    /// What a container `SB/PROC.N` would be started from. `None`: something of it cannot be read.
+    pub fn origin(&self, name: &str, master: u64) -> Option<Origin> {
+        let (container, sandbox) = *self.origins.get(split_name(name)?.0)?;
+        Some(Origin {
+            container,
+            sandbox,
+            master,
+        })
+    }
 }
 
 /// Reads everything below a master file.
@@ -38,6 +53,7 @@ pub fn read(master: &Master, master_path: &Path) -> Configuration {
         master,
         master_path,
         containers: BTreeMap::new(),
+        origins: BTreeMap::new(),
         problems: Vec::new(),
         processes: Vec::new(),
         rotated: BTreeMap::new(),
@@ -58,6 +74,7 @@ pub fn read(master: &Master, master_path: &Path) -> Configuration {
         problems: reader.problems,
         processes: reader.processes,
         sandboxes: count,
+        origins: reader.origins,
         rotated: reader.rotated,
     }
 }
@@ -93,7 +110,8 @@ struct Reader<'a> {
     master: &'a Master,
     master_path: &'a Path,
     /// Container files that were read already, by image and path in it.
-    containers: BTreeMap<(PathBuf, String), Result<Container, String>>,
+    containers: BTreeMap<(PathBuf, String), Result<(Container, u64), String>>,
+    origins: BTreeMap<String, (u64, u64)>,
     problems: Vec<String>,
     processes: Vec<(String, Processes)>,
     rotated: Rules,
@@ -106,9 +124,9 @@ impl Reader<'_> {
     }
 
     fn sandbox(&mut self, name: &str, path: &Path) -> Reading<Entries> {
-        let sandbox: Sandbox = match config::read(path) {
+        let (sandbox, mark): (Sandbox, u64) = match config::read_marked(path) {
             Err(problems) => return Reading::Broken(self.problem(format!("sandbox {name}: {problems}"))),
-            Ok(sandbox) => sandbox,
+            Ok(read) => read,
         };
         let file = sandbox.processes_file(name, self.master, self.master_path);
         let processes: Processes = match config::read(&file) {
@@ -118,8 +136,12 @@ impl Reader<'_> {
         let daemons = processes
             .iter()
             .filter(|(_, entry)| entry.kind == ProcessKind::Daemon);
-        let entries =
-            daemons.map(|(process, entry)| (process.clone(), self.entry(name, &sandbox, process, entry)));
+        let entries = daemons.map(|(process, entry)| {
+            (
+                process.clone(),
+                self.entry(name, (&sandbox, mark), process, entry),
+            )
+        });
         let entries = entries.collect();
         self.note_rotation(name, &sandbox, &processes);
         self.processes.push((name.to_string(), processes));
@@ -146,7 +168,7 @@ impl Reader<'_> {
     fn entry(
         &mut self,
         sandbox_name: &str,
-        sandbox: &Sandbox,
+        sandbox: (&Sandbox, u64),
         process: &str,
         entry: &ProcessEntry,
     ) -> Reading<Entry> {
@@ -163,7 +185,7 @@ impl Reader<'_> {
     fn instances(
         &mut self,
         sandbox_name: &str,
-        sandbox: &Sandbox,
+        (sandbox, of_sandbox): (&Sandbox, u64),
         process: &str,
         entry: &ProcessEntry,
     ) -> Result<Entry, String> {
@@ -174,7 +196,8 @@ impl Reader<'_> {
             ));
         }
         policy::require(policy::check_image(sandbox, &instance::Instance::of(entry, 0)))?;
-        let container = self.container(sandbox, entry)?;
+        let (container, of_container) = self.container(sandbox, entry)?;
+        policy::require(policy::check_standby(entry, &container))?;
         let one = |index: u32| {
             describe(
                 sandbox,
@@ -187,6 +210,8 @@ impl Reader<'_> {
         let instances: Vec<Instance> = (0..entry.instances).map(one).collect::<Result<_, String>>()?;
         let rolling = entry.max_surge > 0 || entry.max_unavailable > 0;
         let surge = entry.max_surge.min(MOST_INSTANCES);
+        let origin = (of_container, of_sandbox);
+        self.origins.insert(format!("{sandbox_name}/{process}"), origin);
         Ok(Entry {
             spares: (entry.instances..entry.instances + surge)
                 .map(one)
@@ -197,9 +222,9 @@ impl Reader<'_> {
     }
 
     /// A container file, read once for all entries that name it.
-    fn container(&mut self, sandbox: &Sandbox, entry: &ProcessEntry) -> Result<Container, String> {
+    fn container(&mut self, sandbox: &Sandbox, entry: &ProcessEntry) -> Result<(Container, u64), String> {
         let key = (sandbox.image_dir.join(&entry.image), entry.config.clone());
-        let read = || image::read_container(&image::open(sandbox, &entry.image)?, &entry.config);
+        let read = || image::read_container_marked(&image::open(sandbox, &entry.image)?, &entry.config);
         self.containers.entry(key).or_insert_with(read).clone()
     }
 }
@@ -226,6 +251,7 @@ fn describe(
         // Without `ready` too: it is as soon as its process runs, not when its container is made.
         waits: true,
         ports: ports(sandbox, container, &effective),
+        standby: entry.standby,
     })
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_derive::{Deserialize, Serialize};
 
 use super::machine::split_name;
+use crate::lithos::origin::Origin;
 use crate::sys::fs::replace;
 
 /// One running container.
@@ -30,6 +31,9 @@ pub struct Record {
     pub started_at: u64,
     /// State of its restarts.
     pub throttle: Throttle,
+    /// Files that it was started from; `None` = nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// What decides about the next start.
@@ -88,6 +92,11 @@ impl Records {
             }
         }
         Ok(())
+    }
+
+    /// The file in which the knot of one container writes about the end of its process becomes that of another.
+    pub fn rename_exit(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.path(from, "exit")?, self.path(to, "exit")?)
     }
 
     /// What the knot wrote about the end of its process.
@@ -149,6 +158,7 @@ mod tests {
             cgroup: String::new(),
             started_at: 9,
             throttle: Throttle { ends: 2 },
+            origin: None,
         };
         records.prepare("app/web.0").unwrap();
         records.write(&record).unwrap();

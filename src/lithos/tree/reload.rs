@@ -85,6 +85,7 @@ impl Supervisor {
             machine: self.machine.clone(),
             lives,
             sockets,
+            standbys: self.standbys.pass(on),
             pid_file: pass(self.pid_file.fd().as_fd(), on)?,
         })
     }

@@ -144,6 +144,7 @@ mod tests {
             restart_timeout: 1000,
             backoff: None,
             waits: false,
+            standby: false,
             ports: vec![Port {
                 address: SocketAddr::from(([127, 0, 0, 1], port)),
                 fd: 5,

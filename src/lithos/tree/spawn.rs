@@ -6,8 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 use super::machine::Instance;
-use crate::lithos::knot::message::DIE_WITH_TREE;
-use crate::lithos::knot::message::START_FD;
+use crate::lithos::knot::message::{DIE_WITH_TREE, STANDBY, START_FD};
 use crate::sys::passing::Passage;
 use crate::sys::process::{self, Child};
 
@@ -40,22 +39,25 @@ impl Launcher {
         argv
     }
 
-    fn environment(&self, channel: i32) -> Vec<(OsString, OsString)> {
+    fn environment(&self, channel: i32, standby: bool) -> Vec<(OsString, OsString)> {
         let passed = PASSED
             .iter()
             .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
         let number = (START_FD.into(), channel.to_string().into());
         let dies = self.die_with_tree.then(|| (DIE_WITH_TREE.into(), "1".into()));
-        passed.chain([number]).chain(dies).collect()
+        let waits = standby.then(|| (STANDBY.into(), "1".into()));
+        passed.chain([number]).chain(dies).chain(waits).collect()
     }
 
-    /// Starts the knot of an instance with its sockets. The result never waits for the channel's messages.
+    /// Starts the knot of an instance with its sockets, or that of its standby. The result never waits for the channel's
+    /// messages.
     ///
     /// Errors: no descriptors or processes left, or the program cannot be executed.
     pub fn start(
         &self,
         instance: &Instance,
         sockets: &[(BorrowedFd<'_>, i32)],
+        standby: bool,
     ) -> io::Result<(Child, Passage)> {
         let (ours, theirs) = Passage::pair()?;
         let channel = sockets.iter().map(|(_, number)| number + 1).fold(3, i32::max);
@@ -67,7 +69,7 @@ impl Launcher {
         let child = process::spawn(&process::Start {
             program: &self.knot,
             argv: &self.arguments(instance),
-            env: &self.environment(channel),
+            env: &self.environment(channel, standby),
             descriptors: &descriptors,
             ignored: self.ignored,
         });
@@ -97,6 +99,7 @@ mod tests {
             backoff: None,
             waits: false,
             ports: Vec::new(),
+            standby: false,
         };
         let expected = [
             "/usr/bin/lithos_knot",
@@ -110,7 +113,7 @@ mod tests {
         ];
         assert_eq!(launcher.arguments(&instance), expected);
         let names: Vec<_> = launcher
-            .environment(7)
+            .environment(7, false)
             .into_iter()
             .map(|(name, _)| name)
             .collect();

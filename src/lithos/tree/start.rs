@@ -12,6 +12,7 @@ use super::records::Records;
 use super::settings::{self, Key};
 use super::sockets::Sockets;
 use super::spawn::Launcher;
+use super::standby::Standbys;
 use super::supervisor::{Live, Supervisor};
 use super::{adoption, last_good};
 use crate::cli::Parsed;
@@ -85,7 +86,7 @@ pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
         // Whatever the starter left open would be kept open by us for years. Nothing of ours is open yet.
         close_from(3).map_err(|e| fatal(format!("inherited descriptors: {e}")))?;
     }
-    let signals = Signals::new(&SIGNALS).map_err(|e| fatal(format!("signals: {e}")))?;
+    let signals = Signals::with_hangup(&SIGNALS).map_err(|e| fatal(format!("signals: {e}")))?;
     if !nix::unistd::geteuid().is_root() {
         return Err(fatal("lithos_tree must be run as root".into()));
     }
@@ -119,6 +120,7 @@ pub fn start(parsed: &Parsed<Key>) -> Result<Supervisor, Fatal> {
         records: Records::new(&loaded.master.runtime_dir),
         sockets: Sockets::default(),
         lives: BTreeMap::new(),
+        standbys: Standbys::default(),
         master_path: loaded.path,
         master: loaded.master,
         master_text: loaded.text,
@@ -257,7 +259,8 @@ impl Supervisor {
         }
         self.machine.figures.restarts += 1;
         self.reap();
-        let alive: BTreeSet<String> = self.machine.alive().map(|(name, _)| name).collect();
+        let mut alive: BTreeSet<String> = self.machine.alive().map(|(name, _)| name).collect();
+        alive.extend(self.standbys.states());
         for remark in self.leftovers.sweep(&alive) {
             self.journal.warn(&remark);
         }
@@ -282,6 +285,7 @@ impl Supervisor {
     /// After a reload: everything is in the state.
     fn inherit(&mut self, state: State) {
         self.machine = state.machine;
+        self.standbys = Standbys::inherit(state.standbys);
         for (key, number) in state.sockets {
             if let Some(fd) = handover::claim(Some(number)) {
                 self.sockets.insert(key, fd);

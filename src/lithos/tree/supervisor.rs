@@ -2,10 +2,12 @@
 //! the machine, and does what it says. Nothing in here may end the process but the end of a shutdown.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::inspect;
 use super::leftovers::Leftovers;
 use super::machine::{Action, End, Event, Instance, Machine};
 use super::pid_file::PidFile;
@@ -13,14 +15,13 @@ use super::publish::Publisher;
 use super::records::{Record, Records, Throttle};
 use super::sockets::Sockets;
 use super::spawn::Launcher;
-use super::{inspect, last_good, reading};
+use super::standby::Standbys;
 use crate::lithos::config::Master;
+use crate::lithos::init;
 use crate::lithos::knot::message::{self, Message, Outcome};
 use crate::lithos::log::journal::Journal;
 use crate::lithos::log::rotation::Rotation;
-use crate::lithos::taken::{self, Taken};
-use crate::lithos::{history, init};
-use crate::sys::calendar::Date;
+use crate::lithos::origin::Origin;
 use crate::sys::cgroup::scope_name;
 use crate::sys::passing::Passage;
 use crate::sys::poll::{self, Signals};
@@ -40,10 +41,14 @@ pub struct Live {
     pub pidfd: Option<OwnedFd>,
     /// The start channel, until the other end is gone.
     pub channel: Option<Passage>,
+    /// What it is made from.
+    pub origin: Option<Origin>,
     /// Why it could not be set up.
     pub failure: Option<String>,
     /// How its process ended.
     pub outcome: Option<Box<Outcome>>,
+    /// Its mount namespace, if a standby waits to follow it.
+    pub mounts: Option<File>,
 }
 
 /// Everything the loop needs.
@@ -63,6 +68,8 @@ pub struct Supervisor {
     pub journal: Journal,
     /// By name.
     pub lives: BTreeMap<String, Live>,
+    /// Containers that wait for their turn.
+    pub standbys: Standbys,
     /// Listening sockets.
     pub sockets: Sockets,
     /// Starts knots.
@@ -94,6 +101,7 @@ enum Ready {
     Signal,
     Channel(String),
     Gone(String),
+    Standby(String),
 }
 
 impl Supervisor {
@@ -108,10 +116,12 @@ impl Supervisor {
                     Ready::Signal => self.take_signals(),
                     Ready::Channel(name) => self.drain(&name),
                     Ready::Gone(name) => self.ended(&name, None),
+                    Ready::Standby(name) => self.hear_standby(&name),
                 }
             }
             let actions = self.machine.tick(monotonic::millis());
             self.act(actions);
+            self.make_standbys();
             self.rotate();
             self.publish();
         }
@@ -120,16 +130,24 @@ impl Supervisor {
     /// Waits for the next thing to happen.
     fn wait(&mut self) -> Vec<Ready> {
         let mut fds = vec![self.signals.fd()];
-        let mut meanings: Vec<(&str, bool)> = Vec::new();
+        let mut meanings: Vec<fn(String) -> Ready> = Vec::new();
+        let mut names: Vec<&str> = Vec::new();
         for (name, live) in &self.lives {
             if let Some(channel) = &live.channel {
                 fds.push(channel.as_fd());
-                meanings.push((name, true));
+                meanings.push(Ready::Channel);
+                names.push(name);
             }
             if let (false, Some(pidfd)) = (live.ours, &live.pidfd) {
                 fds.push(pidfd.as_fd());
-                meanings.push((name, false));
+                meanings.push(Ready::Gone);
+                names.push(name);
             }
+        }
+        for (name, channel) in self.standbys.channels() {
+            fds.push(channel);
+            meanings.push(Ready::Standby);
+            names.push(name);
         }
         let ready = match poll::wait(&fds, self.deadline()) {
             Ok(ready) => ready,
@@ -144,21 +162,17 @@ impl Supervisor {
         if ready.first() == Some(&true) {
             happened.push(Ready::Signal);
         }
-        let named = meanings
-            .iter()
-            .zip(ready.iter().skip(1))
-            .filter(|(_, ready)| **ready);
-        happened.extend(named.map(|((name, channel), _)| match channel {
-            true => Ready::Channel(name.to_string()),
-            false => Ready::Gone(name.to_string()),
-        }));
+        let named = names.iter().zip(meanings).zip(ready.iter().skip(1));
+        let named = named.filter(|(_, ready)| **ready);
+        happened.extend(named.map(|((name, meaning), _)| meaning(name.to_string())));
         // Messages before signals: what a knot said before its end counts.
         happened.sort_by_key(|ready| !matches!(ready, Ready::Channel(_)));
         happened
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let due = self.machine.deadline().and_then(|at| {
+        let due = [self.machine.deadline(), self.standbys.deadline()];
+        let due = due.into_iter().flatten().min().and_then(|at| {
             let left = at.saturating_sub(monotonic::millis());
             // The machine counts whole milliseconds: never wake up just before one.
             Instant::now().checked_add(Duration::from_millis(left + 1))
@@ -173,6 +187,7 @@ impl Supervisor {
             if matches!(*signal, libc::SIGTERM | libc::SIGINT | libc::SIGPWR) {
                 self.asked = *signal;
                 self.journal.info("Stopping all containers");
+                self.end_all_standbys();
                 let actions = self.machine.terminate(monotonic::millis());
                 self.act(actions);
             }
@@ -193,7 +208,7 @@ impl Supervisor {
             ..WaitOptions::default()
         };
         while let Ok(Some((pid, status))) = process::wait(None, nohang) {
-            if self.child_ended(pid, status) {
+            if self.child_ended(pid, status) || self.standby_ended(pid) {
                 continue;
             }
             // The container may be gone before its knot's message was read.
@@ -258,12 +273,15 @@ impl Supervisor {
             Some(status) => status == Status::Exited(0),
             None => outcome.as_ref().is_some_and(|outcome| outcome.knot_code() == 0),
         };
+        let oom = outcome.as_ref().is_some_and(|outcome| outcome.oom);
+        let event = Event::Ended(End { normal, oom });
+        let actions = self.machine.handle(name, event, monotonic::millis());
+        self.release_standbys(&actions);
         let how = match (&outcome, status) {
             (Some(outcome), _) => outcome.to_string(),
             (None, Some(status)) => shown(status),
             (None, None) => "ended, nobody knows how".into(),
         };
-        let oom = outcome.as_ref().is_some_and(|outcome| outcome.oom);
         let note = if oom { ", for want of memory" } else { "" };
         let line = format!(
             "Container {name:?} (pid: {}) {how}{note}",
@@ -273,7 +291,7 @@ impl Supervisor {
             true => self.journal.info(&line),
             false => self.journal.error(&line),
         }
-        self.tell(name, Event::Ended(End { normal, oom }));
+        self.act(actions);
     }
 
     /// Reads everything a knot has said.
@@ -312,8 +330,10 @@ impl Supervisor {
                 live.pidfd = fds.pop().or_else(|| pidfd::open(pid).ok());
                 self.write_record(name, pid);
                 self.tell(name, Event::Started(pid));
+                self.plan_standby(name);
             }
-            Message::Started(_) => {}
+            Message::Origin(origin) => live.origin = Some(origin),
+            Message::Started(_) | Message::Stamps(_) | Message::Parked(_) => {}
             Message::Failed(why) => live.failure = Some(why),
             Message::Ready(is) => {
                 if !is {
@@ -349,13 +369,15 @@ impl Supervisor {
             cgroup,
             started_at: started.unwrap_or_default(),
             throttle: Throttle { ends },
+            origin: self.lives.get(name).and_then(|live| live.origin),
         };
         if let Err(e) = self.records.write(&record) {
             self.journal.error(&format!("record of {name}: {e}"));
         }
     }
 
-    fn tell(&mut self, name: &str, event: Event) {
+    /// Tells the machine what happened, and does what it says.
+    pub fn tell(&mut self, name: &str, event: Event) {
         let actions = self.machine.handle(name, event, monotonic::millis());
         self.act(actions);
     }
@@ -385,6 +407,10 @@ impl Supervisor {
     /// Starts a knot. `Some`: it was impossible, and whether that counts as a start.
     fn start(&mut self, instance: &Instance) -> Option<bool> {
         let name = &instance.name;
+        if self.start_standby(instance) {
+            self.plan_standby(name);
+            return None;
+        }
         let opened = self.sockets.open_for(instance);
         let own = match opened.and_then(|()| Sockets::open_own(instance)) {
             Ok(own) => own,
@@ -396,7 +422,7 @@ impl Supervisor {
         let mut sockets = self.sockets.of(instance);
         sockets.extend(own.iter().map(|(fd, number)| (fd.as_fd(), *number)));
         let prepared = self.records.prepare(name);
-        let started = prepared.and_then(|()| self.launcher.start(instance, &sockets));
+        let started = prepared.and_then(|()| self.launcher.start(instance, &sockets, false));
         match started {
             Ok((child, channel)) => {
                 self.journal.info(&format!("Starting container {name:?}"));
@@ -417,6 +443,7 @@ impl Supervisor {
     }
 
     fn stop(&mut self, name: &str) {
+        self.end_standby(name);
         let Some(live) = self.lives.get(name) else { return };
         self.journal.info(&format!("Stopping container {name:?}"));
         let sent = match (&live.pidfd, live.inner, &live.outer) {
@@ -434,49 +461,16 @@ impl Supervisor {
         }
     }
 
-    fn clean(&mut self, name: &str, for_good: bool) {
+    /// Removes what is left of a container.
+    pub fn clean(&mut self, name: &str, for_good: bool) {
+        if for_good {
+            self.end_standby(name);
+        }
         if let Err(e) = self.records.remove(name) {
             self.journal.warn(&format!("record of {name}: {e}"));
         }
         if let Err(e) = self.leftovers.clean(name, for_good) {
             self.journal.warn(&e);
-        }
-    }
-
-    /// Reads the configuration and brings what runs in line with it.
-    pub fn configure(&mut self) {
-        self.settling = true;
-        let begun = monotonic::millis();
-        let read = reading::read(&self.master, &self.master_path);
-        for problem in &read.problems {
-            self.journal.error(&format!("configuration: {problem}"));
-        }
-        self.machine.figures.sandboxes = read.sandboxes as u64;
-        let (rules, e) = last_good::rotation(&self.master.runtime_dir, read.rotated, &read.readings);
-        e.iter().for_each(|e| self.journal.warn(e));
-        self.rotation.set(rules);
-        self.rotates_at = (!self.rotation.is_empty()).then(Instant::now);
-        if let Some(dir) = &self.master.config_log_dir {
-            for (sandbox, processes) in &read.processes {
-                let line = history::line(Date::now(), processes);
-                if let Err(e) = history::append(dir, sandbox, &line) {
-                    self.journal.error(&format!("history of {sandbox}: {e}"));
-                }
-            }
-        }
-        let actions = self.machine.configure(&read.readings, monotonic::millis());
-        if let Err(e) = super::last_good::write(&self.master.runtime_dir, &self.machine) {
-            self.journal.error(&format!("last good configuration: {e}"));
-        }
-        self.tell_taken(&reading::taken(&read.readings, begun));
-        self.act(actions);
-    }
-
-    /// Answers those who wait for a reload.
-    pub fn tell_taken(&mut self, answer: &Taken) {
-        if let Err(e) = taken::write(&self.master.runtime_dir, answer) {
-            self.journal
-                .warn(&format!("lithos_switch will not learn of this reload: {e}"));
         }
     }
 

@@ -192,6 +192,17 @@ impl Branch {
             .collect())
     }
 
+    /// Processes where the tree is, but not those of scopes.
+    pub fn members(&self) -> io::Result<Vec<i32>> {
+        let slice = self.slice_root()?;
+        let group = match self.version {
+            Version::One => slice,
+            Version::Two => slice.sub(SUPERVISOR)?,
+        };
+        let dir = group.open_dir(".")?;
+        control::members(dir.as_fd())
+    }
+
     /// See [`super::Cgroups::prepare`].
     pub fn prepare(&self) -> io::Result<()> {
         self.make_slice()?;

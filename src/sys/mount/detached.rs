@@ -51,6 +51,11 @@ pub fn attach(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
     call::move_mount(tree, target)
 }
 
+/// The same over an absolute path of this process's root, links followed.
+pub fn attach_to_path(tree: BorrowedFd<'_>, target: &str) -> io::Result<()> {
+    call::move_mount_to_path(tree, OsStr::new(target))
+}
+
 /// A child in a mount namespace of its own binds the directory, opens it and hands us the descriptor. The mount lives as
 /// long as the descriptor does; our own namespace is not touched.
 fn by_child(source: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {

@@ -9,8 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 use super::{
-    change_mask, default_action, exec_strings, exit_now, keep_children, pointers, wait, Child, WaitOptions,
-    LAST_SIGNAL,
+    change_mask, default_action, exit_now, keep_children, wait, Child, Program, WaitOptions, LAST_SIGNAL,
 };
 
 /// Words of 16 bytes for the stack of the child, which calls only wrappers of system calls.
@@ -61,17 +60,16 @@ struct Job {
 /// Errors: the errno of clone(2), fcntl(2), dup2(2) or execve(2), and then there is no child; InvalidInput when a string
 /// contains a NUL.
 pub fn spawn(start: &Start<'_>) -> io::Result<Child> {
-    let (program, argv, env) = exec_strings(start.program, start.argv, start.env)?;
-    let (argv, env) = (pointers(&argv), pointers(&env));
+    let program = Program::new(start.program, start.argv, start.env)?;
     let moves = start.descriptors.iter().map(|(fd, to)| Move {
         from: fd.as_raw_fd(),
         copy: -1,
         to: *to,
     });
     let mut job = Job {
-        program: program.as_ptr(),
-        argv: argv.as_ptr(),
-        env: env.as_ptr(),
+        program: program.path.as_ptr(),
+        argv: program.argv.as_ptr(),
+        env: program.env.as_ptr(),
         moves: moves.collect(),
         above: start
             .descriptors

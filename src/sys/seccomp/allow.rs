@@ -14,6 +14,10 @@ const JUMP: u16 = 0x05;
 const JUMP_EQ: u16 = 0x15;
 const JUMP_GE: u16 = 0x35;
 const JUMP_SET: u16 = 0x45;
+/// Instructions that a condition can skip, less one.
+const FARTHEST: usize = 254;
+/// Answers that lie closer are jumped to.
+const NEAR: usize = 120;
 const ERRNO: u32 = 0x0005_0000;
 /// Offsets in `struct seccomp_data`.
 const NUMBER: u32 = 0;
@@ -47,12 +51,12 @@ impl Exception {
     }
 }
 
-/// From now on only these calls work, with these exceptions (of calls in the list, or not). Other calls fail with EPERM;
+/// From now on only the calls of these lists work, with these exceptions (of calls in the list, or not). Other calls fail with EPERM;
 /// with ENOSYS those with numbers above all listed, which a program takes for an older kernel, and all of other
 /// interfaces of the architecture (32-bit programs, x32).
 ///
 /// Errors: EACCES without `no_new_privs` or CAP_SYS_ADMIN, EINVAL without seccomp in the kernel.
-pub fn allow_only(calls: &[i64], exceptions: &[Exception]) -> io::Result<()> {
+pub fn allow_only(calls: &[&[i64]], exceptions: &[Exception]) -> io::Result<()> {
     let program = program(calls, exceptions);
     let fprog = libc::sock_fprog {
         len: program.len() as u16,
@@ -70,48 +74,107 @@ fn refuse(errno: i32) -> libc::sock_filter {
     op(RETURN, 0, 0, ERRNO | errno as u32)
 }
 
-fn program(calls: &[i64], exceptions: &[Exception]) -> Vec<libc::sock_filter> {
-    let mut out = vec![
+fn program(calls: &[&[i64]], exceptions: &[Exception]) -> Vec<libc::sock_filter> {
+    let mut tail = Tail {
+        exceptions,
+        reversed: Vec::new(),
+        answers: Vec::new(),
+    };
+    tail.search(&stretches(&ranges(calls), exceptions));
+    let start = [
         op(LOAD, 0, 0, ARCHITECTURE),
         op(JUMP_EQ, 1, 0, OURS),
         refuse(libc::ENOSYS),
         op(LOAD, 0, 0, NUMBER),
     ];
-    out.extend(search(&stretches(&ranges(calls), exceptions)));
-    out
+    start.into_iter().chain(tail.reversed.into_iter().rev()).collect()
 }
 
-/// The number in the accumulator to its answer, by halving: the kernel tries all numbers when a filter is installed, so
-/// that a walk over all ranges would cost more than the rest of the start.
-fn search(stretches: &[(u32, Vec<libc::sock_filter>)]) -> Vec<libc::sock_filter> {
-    let (low, high) = stretches.split_at(stretches.len() / 2);
-    let Some((middle, answer)) = high.first() else {
-        return Vec::new();
-    };
-    if low.is_empty() {
-        return answer.clone();
+/// What becomes of the calls of a stretch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Answer {
+    /// The call whose exceptions are looked at before.
+    excepted: Option<u32>,
+    /// `None`: allowed.
+    errno: Option<i32>,
+}
+
+/// The end of a program, which is made from its end on: jumps lead forward, so that an answer that is there already can be
+/// jumped to. The kernel compiles the program at each start of a container.
+struct Tail<'a> {
+    exceptions: &'a [Exception],
+    reversed: Vec<libc::sock_filter>,
+    /// Answers that are there, the nearest last, with the place of their first instruction in `reversed`.
+    answers: Vec<(Answer, usize)>,
+}
+
+impl Tail<'_> {
+    /// The number in the accumulator to its answer, by halving: the kernel tries all numbers when a filter is installed,
+    /// so that a walk over all ranges would cost more than the rest of the start. Gives the place to begin at, which is
+    /// the last instruction unless that is an answer.
+    fn search(&mut self, stretches: &[(u32, Answer)]) -> usize {
+        let (low, high) = stretches.split_at(stretches.len() / 2);
+        let Some((middle, answer)) = high.first() else {
+            return 0;
+        };
+        if low.is_empty() {
+            return self.answer(*answer);
+        }
+        let high = self.search(high);
+        let low = self.search(low);
+        let (high, low) = (self.within_reach(high), self.within_reach(low));
+        let (up, down) = (self.distance(high) as u8, self.distance(low) as u8);
+        self.push(op(JUMP_GE, up, down, *middle))
     }
-    let below = search(low);
-    let mut out = match u8::try_from(below.len()) {
-        Ok(skipped) => vec![op(JUMP_GE, skipped, 0, *middle)],
-        Err(_) => vec![op(JUMP_GE, 0, 1, *middle), op(JUMP, 0, 0, below.len() as u32)],
-    };
-    out.extend(below);
-    out.extend(search(high));
-    out
+
+    fn answer(&mut self, answer: Answer) -> usize {
+        let known = self.answers.iter().rfind(|(other, _)| *other == answer);
+        if let Some((_, place)) = known.filter(|(_, place)| self.distance(*place) < NEAR) {
+            return *place;
+        }
+        let mut place = self.push(answer.errno.map_or(op(RETURN, 0, 0, ALLOW), refuse));
+        let exceptions = self.exceptions.iter().rev();
+        for exception in exceptions.filter(|e| Some(e.call() as u32) == answer.excepted) {
+            for instruction in except(*exception).iter().rev() {
+                place = self.push(*instruction);
+            }
+        }
+        self.answers.push((answer, place));
+        place
+    }
+
+    /// The place itself, or that of a jump to it if it is too far away for a condition.
+    fn within_reach(&mut self, place: usize) -> usize {
+        match self.distance(place) {
+            // A jump may still come between.
+            ..=FARTHEST => place,
+            skipped => self.push(op(JUMP, 0, 0, skipped as u32)),
+        }
+    }
+
+    /// Instructions that lie between a place and the next one to be pushed.
+    fn distance(&self, place: usize) -> usize {
+        self.reversed.len().saturating_sub(place + 1)
+    }
+
+    fn push(&mut self, instruction: libc::sock_filter) -> usize {
+        self.reversed.push(instruction);
+        self.reversed.len() - 1
+    }
 }
 
-/// All numbers as ascending stretches, each with its first number and the instructions of its answer.
-fn stretches(ranges: &[(u32, u32)], exceptions: &[Exception]) -> Vec<(u32, Vec<libc::sock_filter>)> {
+/// All numbers as ascending stretches, each with its first number and its answer.
+fn stretches(ranges: &[(u32, u32)], exceptions: &[Exception]) -> Vec<(u32, Answer)> {
     let listed = ranges.last().map_or(0, |(_, last)| last.saturating_add(1));
-    let excepted = exceptions.iter().map(|exception| exception.call() as u32);
-    let mut firsts: Vec<u32> = [0, listed].into_iter().collect();
+    let excepted = || exceptions.iter().map(|exception| exception.call() as u32);
+    let mut firsts = Vec::with_capacity(2 + 2 * (ranges.len() + exceptions.len()));
+    firsts.extend([0, listed]);
     firsts.extend(
         ranges
             .iter()
             .flat_map(|(first, last)| [*first, last.saturating_add(1)]),
     );
-    firsts.extend(excepted.flat_map(|call| [call, call.saturating_add(1)]));
+    firsts.extend(excepted().flat_map(|call| [call, call.saturating_add(1)]));
     firsts.sort_unstable();
     firsts.dedup();
     let allowed = |call: u32| {
@@ -119,23 +182,16 @@ fn stretches(ranges: &[(u32, u32)], exceptions: &[Exception]) -> Vec<(u32, Vec<l
             .iter()
             .any(|(first, last)| (*first..=*last).contains(&call))
     };
-    let answer = |call: u32| match call {
-        _ if allowed(call) => op(RETURN, 0, 0, ALLOW),
-        _ if call >= listed => refuse(libc::ENOSYS),
-        _ => refuse(libc::EPERM),
+    let errno = |call: u32| match call {
+        _ if allowed(call) => None,
+        _ if call >= listed => Some(libc::ENOSYS),
+        _ => Some(libc::EPERM),
     };
-    let instructions = |call: u32| {
-        let own = exceptions
-            .iter()
-            .filter(|exception| exception.call() as u32 == call);
-        own.flat_map(|exception| except(*exception))
-            .chain([answer(call)])
-            .collect()
+    let answer = |call: u32| Answer {
+        excepted: excepted().find(|number| *number == call),
+        errno: errno(call),
     };
-    firsts
-        .into_iter()
-        .map(|call| (call, instructions(call)))
-        .collect()
+    firsts.into_iter().map(|call| (call, answer(call))).collect()
 }
 
 /// What is looked at before the answer of a call that is an exception. The number is not needed any more.
@@ -153,8 +209,15 @@ fn except(exception: Exception) -> Vec<libc::sock_filter> {
 }
 
 /// Ascending, disjoint, without gaps of nothing between them.
-fn ranges(calls: &[i64]) -> Vec<(u32, u32)> {
-    let mut calls: Vec<u32> = calls.iter().filter_map(|n| u32::try_from(*n).ok()).collect();
+fn ranges(calls: &[&[i64]]) -> Vec<(u32, u32)> {
+    let mut all = Vec::with_capacity(calls.iter().map(|list| list.len()).sum());
+    all.extend(
+        calls
+            .iter()
+            .flat_map(|list| list.iter())
+            .filter_map(|n| u32::try_from(*n).ok()),
+    );
+    let mut calls: Vec<u32> = all;
     calls.sort_unstable();
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for call in calls {
@@ -173,7 +236,7 @@ mod tests {
 
     #[test]
     fn ranges_join_neighbours() {
-        assert_eq!(ranges(&[5, 1, 2, 2, 3, 9]), [(1, 3), (5, 5), (9, 9)]);
+        assert_eq!(ranges(&[&[5, 1, 2], &[2, 3, 9]]), [(1, 3), (5, 5), (9, 9)]);
         assert!(ranges(&[]).is_empty());
     }
 
@@ -216,7 +279,7 @@ mod tests {
             Exception::Errno(599, 38),
             Exception::Errno(700, 5),
         ];
-        let program = program(&calls, &exceptions);
+        let program = program(&[&calls], &exceptions);
         for call in (0..800).chain([0x4000_0000, 0x4000_0001, u32::MAX]) {
             let (plain, steps) = evaluate(&program, call, [0, 0]);
             let expected = match i64::from(call) {
@@ -234,6 +297,27 @@ mod tests {
             assert_eq!(evaluate(&program, call, arguments).0, eperm, "{call}");
         }
         assert_eq!(evaluate(&program, 14, [6, 1]).0, ALLOW);
+    }
+
+    #[test]
+    fn answers_are_shared_and_far_ones_are_reached() {
+        let every_third: Vec<i64> = (0..300).filter(|n| n % 3 == 0).collect();
+        let shared = program(&[&every_third], &[]);
+        assert!(
+            shared.len() < 220,
+            "{} instructions for 200 stretches",
+            shared.len()
+        );
+        let calls: Vec<i64> = (0..4000).filter(|n| n % 2 == 0).collect();
+        let exceptions: Vec<Exception> = (0..2000)
+            .map(|n| Exception::Bits(2 * n, 0, n as u32 | 1))
+            .collect();
+        let long = program(&[&calls], &exceptions);
+        for call in 0..3999 {
+            let expected = if call % 2 == 0 { ALLOW } else { ERRNO | 1 };
+            assert_eq!(evaluate(&long, call, [0, 0]).0, expected, "{call}");
+            assert_eq!(evaluate(&long, call, [u32::MAX, 0]).0, ERRNO | 1, "{call}");
+        }
     }
 
     /// errno of a call without meaningful arguments.
@@ -262,7 +346,7 @@ mod tests {
                 Exception::Bits(libc::SYS_getpgid, 0, 0x100),
                 Exception::Errno(libc::SYS_clone3, libc::ENOSYS),
             ];
-            let installed = allow_only(&list, &exceptions);
+            let installed = allow_only(&[&list], &exceptions);
             let right = [
                 errno(libc::SYS_getpid, 0).is_none(),
                 errno(libc::SYS_dup, 77) == Some(libc::EPERM),

@@ -12,7 +12,7 @@
 mod translate;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
@@ -37,6 +37,8 @@ use crate::sys::process::Status;
 
 /// Largest `environ-file`, in bytes.
 const MAX_ENVIRON: u64 = 1 << 20;
+/// Most bytes of a process's name, as lithos has it.
+const LONGEST_NAME: usize = 100;
 
 /// Builds the container if need be and writes the export into the new directory `dir`. `chosen`: names of processes,
 /// none for all. Returns what is not the same in production, one line each.
@@ -82,7 +84,7 @@ pub fn export(
             argv,
         });
     }
-    let output = translate(&Input {
+    let mut output = translate(&Input {
         name,
         image: &image_name,
         container,
@@ -91,6 +93,9 @@ pub fn export(
         processes,
     });
     write(dir, name, &image, &image_name, &output, &ids)?;
+    if chosen.is_empty() {
+        output.notes.extend(left_out(project, name));
+    }
     Ok(output.notes)
 }
 
@@ -118,12 +123,53 @@ fn processes_of<'a>(project: &'a Project, name: &str, chosen: &[String]) -> Resu
             .with_hint(format!("its processes are: {}", names.join(", "))));
     }
     all.retain(|(n, _, _)| chosen.is_empty() || chosen.contains(n));
+    check_names(&all)?;
     match all.is_empty() {
         true => Err(fail(format!(
             "No command runs in container {name:?}: there is nothing to export"
         ))),
         false => Ok(all),
     }
+}
+
+/// Files are named after processes, and lithos keeps `cmd.` for itself.
+fn check_names(all: &[Found]) -> Result<(), Failure> {
+    let mut taken = BTreeSet::new();
+    for (name, _, _) in all {
+        let fits = name.len() <= LONGEST_NAME && !name.contains(|c: char| c == '/' || c.is_control());
+        if !fits || matches!(name.as_str(), "" | "." | "..") || name.starts_with("cmd.") {
+            let why = format!("{name:?} cannot be the name of a process of lithos");
+            return Err(fail(why).with_hint(format!(
+                "rename it: at most {LONGEST_NAME} bytes, without `/`, not beginning with `cmd.`; or name the processes you want"
+            )));
+        }
+        if !taken.insert(name) {
+            return Err(
+                fail(format!("two processes would be called {name:?}")).with_hint("rename one of them")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Children in the container that are nothing in production.
+fn left_out<'a>(project: &'a Project, name: &'a str) -> impl Iterator<Item = String> + 'a {
+    let groups = project
+        .config
+        .commands
+        .iter()
+        .filter_map(|(command, what)| match what {
+            MainCommand::Supervise(group) => Some((command, group)),
+            _ => None,
+        });
+    groups.flat_map(move |(command, group)| {
+        group.children.iter().filter_map(move |(child, what)| match what {
+            ChildCommand::BridgeCommand(info) if info.container == name => Some(format!(
+                "{command}-{child}: a !BridgeCommand has no counterpart: it is left out"
+            )),
+            _ => None,
+        })
+    })
 }
 
 /// Variables weaker than those of the configuration.

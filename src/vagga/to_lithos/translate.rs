@@ -3,11 +3,12 @@
 //! Pure: nothing is read or written here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::yaml::{document, Node};
 use crate::sys::namespace::{IdMap, IdMapping};
-use crate::vagga::config::command::{CommandInfo, Pid1Mode, WriteMode};
+use crate::vagga::config::command::{CommandInfo, Pid1Mode, Restart, WriteMode};
 use crate::vagga::config::{Container, Volume};
 use crate::vagga::ids::IdMaps;
 
@@ -15,6 +16,8 @@ use crate::vagga::ids::IdMaps;
 pub const CONFIG_DIR: &str = "/config";
 /// Default size of tmpfs volumes, as in vagga, bytes.
 const DEFAULT_SIZE: u64 = 100 << 20;
+/// The smallest size that limits a tmpfs, bytes.
+const SMALLEST_SIZE: u64 = 1;
 
 /// How lithos shall see a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,17 +117,8 @@ pub fn translate(input: &Input) -> Output {
 fn container_file(input: &Input, process: &Process, wants: &mut Wants, out: &mut Output) -> String {
     let info = process.info;
     let mut note = |what: &str| out.notes.push(format!("{}: {what}", process.name));
-    if info.supplementary_gids.iter().any(|gid| *gid != info.group_id) {
-        note("supplementary-gids have no counterpart: processes have one group");
-    }
-    if info.write_mode != WriteMode::read_only {
-        note("write-mode has no counterpart: images are read-only, give it volumes to write to");
-    }
-    if info.pid1mode == Pid1Mode::wait_all_children {
-        note("pid1mode wait-all-children has no counterpart: the container ends with its process");
-    }
-    if !info.common.prerequisites.is_empty() {
-        note("prerequisites are not run: deploy what they make, or call them with lithos_cmd first");
+    for what in lost(process) {
+        note(what);
     }
     let ready = ready(info, &mut note);
     let work_dir = work_dir(info, &mut note);
@@ -152,8 +146,14 @@ fn container_file(input: &Input, process: &Process, wants: &mut Wants, out: &mut
         keys.push(("interactive", Node::Bool(true)));
     }
     keys.extend(ready.map(|ready| ("ready", ready)));
-    if let Some((host, port)) = info.common.pass_tcp_socket.as_deref().and_then(address) {
+    if let Some((mut host, port)) = info.common.pass_tcp_socket.as_deref().and_then(address) {
         wants.ports.insert(port);
+        if host.parse::<IpAddr>().is_err() {
+            note(&format!(
+                "pass-tcp-socket: {host:?} is not looked up in production: it listens on 127.0.0.1 until you write an address"
+            ));
+            host = "127.0.0.1".into();
+        }
         let socket = vec![
             ("fd".to_owned(), Node::Number(3)),
             ("host".to_owned(), Node::Text(host)),
@@ -163,6 +163,55 @@ fn container_file(input: &Input, process: &Process, wants: &mut Wants, out: &mut
     }
     let keys: Vec<_> = keys.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
     document(&keys)
+}
+
+/// Keys that lithos has nothing for, each with what holds instead.
+fn lost(process: &Process) -> impl Iterator<Item = &'static str> {
+    let info = process.info;
+    let common = &info.common;
+    let keys = [
+        (
+            info.supplementary_gids.iter().any(|gid| *gid != info.group_id),
+            "supplementary-gids have no counterpart: processes have one group",
+        ),
+        (
+            info.external_user_id.is_some(),
+            "external-user-id has no counterpart: files belong to its user-id",
+        ),
+        (
+            info.write_mode != WriteMode::read_only,
+            "write-mode has no counterpart: images are read-only, give it volumes to write to",
+        ),
+        (
+            info.pid1mode == Pid1Mode::wait_all_children,
+            "pid1mode wait-all-children has no counterpart: the container ends with its process",
+        ),
+        (
+            !common.prerequisites.is_empty(),
+            "prerequisites are not run: deploy what they make, or call them with lithos_cmd first",
+        ),
+        (
+            common.options.is_some(),
+            "options have no counterpart: arguments are passed on as they are, VAGGAOPT_… and VAGGACLI_… are not set",
+        ),
+        (
+            common.isolate_network,
+            "isolate-network has no counterpart: it has the network of the host, or that of its sandbox",
+        ),
+        (
+            info.network.is_some(),
+            "network has no counterpart: it has no address of its own, let it listen on the port that clients use",
+        ),
+        (
+            !info.after.is_empty(),
+            "after has no counterpart: all processes start at once, let it try again until the others answer",
+        ),
+        (
+            process.kind == Kind::Daemon && info.restart == Restart::on_failure,
+            "restart on-failure has no counterpart: a daemon is started again whatever its status",
+        ),
+    ];
+    keys.into_iter().filter_map(|(set, what)| set.then_some(what))
 }
 
 /// Lithos looks at ports and files; it runs no programs.
@@ -267,9 +316,10 @@ fn one_volume(
                 vec![("size", Node::Number(t.size)), ("mode", Node::Octal(t.mode))],
             ))
         }
+        // A size of 0 would be no limit at all.
         Volume::Empty => Some(Node::tagged(
             "Tmpfs",
-            vec![("size", Node::Number(0)), ("mode", Node::Octal(0o755))],
+            vec![("size", Node::Number(SMALLEST_SIZE)), ("mode", Node::Octal(0))],
         )),
         Volume::Snapshot(_) => {
             note("a snapshot has no counterpart: it is left out, what the image has is read-only");

@@ -91,6 +91,12 @@ pub const KEYS: &[Key] = &[
         "Variables whose values are encrypted.",
     ),
     optional("secret_environ_file", PATH, "File with the same mapping."),
+    with(
+        "secret_files",
+        Kind::Map(KeyRule::Any, &Kind::ShellOrCommand),
+        Default::Map,
+        "Files in /run/secrets whose contents are encrypted.",
+    ),
     with("workdir", PATH, Default::Text("/"), "Working directory.").also("work_dir"),
     with(
         "resolv_conf",

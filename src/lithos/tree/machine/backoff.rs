@@ -51,6 +51,7 @@ mod tests {
             backoff: backoff.map(|(max, jitter)| Backoff { max, jitter }),
             waits: false,
             ports: Vec::new(),
+            standby: false,
         }
     }
 

@@ -23,6 +23,9 @@ pub struct Instance {
     /// Listening sockets of the host that the container gets.
     #[serde(default)]
     pub ports: Vec<Port>,
+    /// While it runs its next container is to be prepared.
+    #[serde(default)]
+    pub standby: bool,
 }
 
 /// Delays that double with each end in quick succession.

@@ -55,6 +55,7 @@ fn entry(key: &str, (version, instances): Said) -> Entry {
         }),
         waits: version % 2 == 0,
         ports: Vec::new(),
+        standby: false,
     };
     let rolling = version % 2 == 0;
     let spares = if rolling { version % 3 } else { 0 };

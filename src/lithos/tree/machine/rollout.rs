@@ -1,6 +1,6 @@
 //! Which containers of one entry should exist now, and which of them to stop for a newer version. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::desired::Entry;
 use super::slot::Slot;
@@ -8,8 +8,8 @@ use super::slot::Slot;
 /// What to do with an entry at this moment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Numbers of the containers that should exist.
-    pub exist: BTreeSet<u32>,
+    /// The containers with numbers below should exist.
+    pub exist: u32,
     /// Those to stop, so that they start again with what the configuration says now.
     pub replace: Vec<u32>,
 }
@@ -23,18 +23,15 @@ pub fn plan(entry: &Entry, slots: &BTreeMap<u32, Slot>) -> Plan {
         .map(|(index, _)| *index)
         .collect();
     let rolling = entry.max_unavailable.is_some();
-    let mut exist: BTreeSet<u32> = (0..regular).collect();
+    let mut exist = regular;
     if rolling && wants_spares(entry, slots, &outdated) {
-        exist.extend(regular..regular + count(entry.spares.len()));
+        exist += count(entry.spares.len());
     }
     let replace = match entry.max_unavailable {
         None => outdated,
         Some(missing) => few(entry, slots, outdated, missing),
     };
-    let replace = replace
-        .into_iter()
-        .filter(|index| exist.contains(index))
-        .collect();
+    let replace = replace.into_iter().filter(|index| *index < exist).collect();
     Plan { exist, replace }
 }
 

@@ -19,6 +19,7 @@ fn instance(name: &str, json: &str) -> Instance {
         backoff: None,
         waits: false,
         ports: Vec::new(),
+        standby: false,
     }
 }
 
