@@ -2,6 +2,7 @@
 //!
 //! A container may have had one mounted and filled it with links: nothing here follows any, and nothing is reused.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -15,20 +16,37 @@ use crate::sys::fs::remove_at;
 use crate::sys::path::Root;
 
 /// Makes the state directory of `name` (`SB/PROC.N`) below `base` anew, mode 1777.
+///
+/// The directory of the sandbox may go at any moment, until something is in it: whoever removes the last state directory
+/// of a sandbox (the tree, after an end) removes it too. Then both are made again.
 pub fn make(base: &Path, name: &str) -> io::Result<Root> {
+    const TRIES: u32 = 1000;
     let (sandbox, instance) = split(name)?;
     let top = Root::open(base)?;
-    match top.mkdir(sandbox, 0o755) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made?,
-    }
-    let dir = nofollow(&top, sandbox)?;
-    remove_at(dir.as_fd(), instance.as_ref())?;
-    at::mkdir(dir.as_fd(), instance.as_ref(), 0o700)?;
+    let mut tries = 0;
+    let dir = loop {
+        match make_below(&top, sandbox, instance.as_ref()) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && tries < TRIES => tries += 1,
+            made => break made?,
+        }
+    };
     at::chmod(dir.as_fd(), instance.as_ref(), 0o1777)?;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
     let fd = at::open(dir.as_fd(), instance.as_ref(), flags, 0)?;
     Ok(Root::from_fd(fd, base.join(name)))
+}
+
+/// The directory of the sandbox, with a new, empty one for the instance in it. Errors: `NotFound` if it was removed
+/// meanwhile.
+fn make_below(top: &Root, sandbox: &str, instance: &OsStr) -> io::Result<OwnedFd> {
+    match top.mkdir(sandbox, 0o755) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made?,
+    }
+    let dir = nofollow(top, sandbox)?;
+    remove_at(dir.as_fd(), instance)?;
+    at::mkdir(dir.as_fd(), instance, 0o700)?;
+    Ok(dir)
 }
 
 /// Removes it, with whatever is in it; the directory of the sandbox too when it is empty. What is missing is fine.
@@ -99,7 +117,7 @@ pub fn make_directory(directory: &Directory) -> io::Result<()> {
     root.mkdir_all(path, 0o755)?;
     // By descriptor: what was resolved is what is changed.
     let fd = root.open_dir(path)?;
-    let here = std::ffi::OsStr::new(".");
+    let here = OsStr::new(".");
     at::chown(fd.as_fd(), here, Some(directory.uid), Some(directory.gid))?;
     at::chmod(fd.as_fd(), here, directory.mode)
 }
@@ -144,6 +162,23 @@ mod tests {
         remove(&t.0, "app/web.0").unwrap();
         assert!(!t.0.join("app").exists());
         remove(&t.0, "app/web.0").unwrap();
+    }
+
+    #[test]
+    fn the_end_of_one_container_does_not_disturb_the_start_of_another() {
+        let t = Temp::new();
+        std::thread::scope(|scope| {
+            for name in ["app/web.0", "app/web.1"] {
+                let base = &t.0;
+                scope.spawn(move || {
+                    for _ in 0..1500 {
+                        make(base, name).unwrap();
+                        remove(base, name).unwrap();
+                    }
+                });
+            }
+        });
+        assert!(!t.0.join("app").exists());
     }
 
     #[test]
