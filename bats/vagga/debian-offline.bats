@@ -167,6 +167,32 @@ teardown() {
     [ "$status" -eq 0 ] || { echo "$output"; false; }
 }
 
+@test "builds that fetch the same packages at the same time do not disturb each other" {
+    write_project </dev/null
+    repository fix
+    server "$VAGGA_BATS/fixtures/serve" repo port
+    for name in a b c; do
+        printf '%s: {setup: [!Env {NAME: %s}, !DebianRelease {codename: fix, mirror: "http://127.0.0.1:%s", keyring: repo/key.asc}]}\n' \
+            "$name" "$name" "$PORT"
+    done | sed '1i containers:' | sed '2,$s/^/  /' > vagga.yaml
+    for round in 1 2; do
+        # Left by a build that was killed, twice by process 1 of a PID namespace.
+        mkdir -p .vagga/.cache/debian/tmp/build.left
+        touch .vagga/.cache/debian/tmp/{unpack.1.0,unpack.1.1,build.left/verify}
+        pids=()
+        for name in a b c; do vagga _build "$name" > "$name.log" 2>&1 & pids+=($!); done
+        for pid in "${pids[@]}"; do wait "$pid" || { cat ./*.log; false; }; done
+        for name in a b c; do
+            [ "$(grep -c '^Status: install ok installed' ".vagga/$name/var/lib/dpkg/status")" = 6 ]
+        done
+        for file in .vagga/.cache/debian/sha256/*/*; do
+            [ "$(sha256sum < "$file")" = "${file##*/}  -" ]
+        done
+        [ -z "$(ls -d .vagga/.cache/debian/tmp/build.* 2>/dev/null)" ]
+        vagga _clean --everything
+    done
+}
+
 @test "unknown variant, missing component" {
     debian_project ", variant: huge" </dev/null
     repository fix

@@ -152,4 +152,5 @@ PY
     run vagga _build c
     [ "$status" -eq 0 ] || { echo "$output"; false; }
     [ "$(grep -c '^Status: install ok installed' .vagga/c/var/lib/dpkg/status)" = 6 ]
+    [ -z "$(ls -d .vagga/.cache/debian/tmp/build.* 2>/dev/null)" ]
 }

@@ -8,6 +8,7 @@ pub(in crate::sys) mod descent;
 mod lock;
 mod remove;
 mod replace;
+mod scratch;
 mod walk;
 pub mod xattr;
 
@@ -21,6 +22,7 @@ pub use descent::Descent;
 pub use lock::{lock, lock_file, lock_waiting, Lock};
 pub use remove::{remove_at, remove_contents, remove_tree};
 pub use replace::{replace, replace_symlink};
+pub use scratch::Scratch;
 pub use walk::{survey, walk, Moment, Visit};
 
 /// What an entry of a directory is.

@@ -14,6 +14,7 @@ use super::keys::Keys;
 use super::package::Package;
 use super::repository::Repository;
 use super::Error;
+use crate::sys::fs::Scratch;
 use crate::vagga::debian::mirror::local_path;
 use crate::vagga::debian::store::{self, Fetch, Http};
 use crate::vagga::fetch::{self, Client, OnProgress, Proxies};
@@ -47,15 +48,13 @@ impl Cache {
         let url = format!("{}/{arch}/APKINDEX.tar.gz", repository.url);
         let short = Checksum::sha1(repository.url.as_bytes()).short();
         let kept = self.dir.join(format!("APKINDEX.{short}.tar.gz"));
-        let part = self
-            .dir
-            .join(format!("APKINDEX.{short}.{}.part", std::process::id()));
+        let scratch = self.scratch()?;
+        let part = scratch.path().join("index");
         let packages = match store::get(&mut self.http, &url, &part, None) {
             Ok(()) => read_index(&part, &url, keys, nth),
             Err(Fetch::NotFound(url)) => Err(Error::new(format!("{url} does not exist"))
                 .with_hint("check the version, the repository, and the setting `alpine-mirror`")),
             Err(Fetch::Failed(why)) => {
-                store::remove(&part);
                 let packages = read_index(&kept, &url, keys, nth).map_err(|_| {
                     Error::new(why.clone())
                         .with_hint("is the mirror reachable? It can be chosen by the setting `alpine-mirror`")
@@ -64,13 +63,16 @@ impl Cache {
                 return Ok(packages);
             }
         };
-        match &packages {
-            Ok(_) => {
-                fs::rename(&part, &kept).map_err(|e| Error::io("cannot keep the index in", &kept, &e))?
-            }
-            Err(_) => store::remove(&part),
+        if packages.is_ok() {
+            fs::rename(&part, &kept).map_err(|e| Error::io("cannot keep the index in", &kept, &e))?;
         }
         packages
+    }
+
+    /// Temporary files of this process, for one operation.
+    fn scratch(&self) -> Result<Scratch, Error> {
+        Scratch::new(&self.dir, ".fetch")
+            .map_err(|e| Error::io("cannot make a temporary directory in", &self.dir, &e))
     }
 
     fn path_of(&self, package: &Package) -> PathBuf {
@@ -115,7 +117,8 @@ impl Cache {
             })
             .collect();
         let proxies = Proxies::by_setting(self.proxies);
-        fetch::fetch_all(&|| Client::new(&proxies), &files, progress)
+        let scratch = self.scratch()?;
+        fetch::fetch_all(&|| Client::new(&proxies), &files, scratch.path(), progress)
             .map_err(|e| Error::new(e.0).with_hint("the mirror may be in the middle of an update; try later"))
     }
 

@@ -199,7 +199,7 @@ fn verified(store: &Store<'_>, family: Family, trust: &Trust, file: &Path) -> Re
     };
     let mut last = Refusal::UnknownKey(Vec::new());
     for keyring in &trust.keyrings {
-        match verify::verify(verifier, keyring, file, &store.tmp()) {
+        match verify::verify(verifier, keyring, file, store.tmp()) {
             Ok(text) => return Ok(text),
             Err(unknown @ Refusal::UnknownKey(_)) => last = unknown,
             Err(other) => return Err(refuse(&other)),
@@ -243,7 +243,7 @@ pub fn choose(store: &mut Store<'_>, suites: &[Suite], request: &Request<'_>) ->
     }
     let choices =
         resolve::resolve(&index, request.arch, request.variant, request.also).map_err(Error::new)?;
-    write_atomically(&kept, choice::to_text(&choices).as_bytes())
+    write_atomically(store.tmp(), &kept, choice::to_text(&choices).as_bytes())
         .map_err(|e| Error::io("cannot keep the package list in", &kept, &e))?;
     Ok(choices)
 }
@@ -348,8 +348,8 @@ pub fn fetch_packages(
     Ok(choices.iter().map(|c| store.path_of(&c.sha256)).collect())
 }
 
-fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension(format!("tmp{}", std::process::id()));
+fn write_atomically(scratch: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = scratch.join("plan");
     fs::write(&temporary, bytes)?;
     fs::rename(&temporary, path)
 }

@@ -185,7 +185,7 @@ fn unpack(b: &mut Builder, release: &Release, mirror: &mirror::Mirror) -> Result
     let files = acquire::fetch_packages(&mut store, &suites, &choices, &mut |done, all| {
         progress.bytes("packages", done, all)
     })?;
-    let unpacked = install::unpack(&b.root, &choices, &files, !b.ids.is_single(), &store.tmp())?;
+    let unpacked = install::unpack(&b.root, &choices, &files, !b.ids.is_single(), store.tmp())?;
     write(b, "/etc/dpkg/dpkg.cfg.d/02apt-speedup", apt_files::DPKG_SPEEDUP)?;
     write(b, "/usr/sbin/policy-rc.d", apt_files::POLICY_RC_D)?;
     b.root

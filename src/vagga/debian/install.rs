@@ -136,7 +136,7 @@ fn run_workers(
 ) -> Result<(), Error> {
     let mut running = Vec::new();
     for (nth, queue) in queues.iter().enumerate().filter(|(_, q)| !q.is_empty()) {
-        let path = scratch.join(format!("unpack.{}.{nth}", std::process::id()));
+        let path = scratch.join(format!("unpack.{nth}"));
         let report = File::create_new(&path).map_err(|e| Error::io("cannot create", &path, &e))?;
         let mut reader = File::open(&path).map_err(|e| Error::io("cannot open", &path, &e))?;
         fs::remove_file(&path).map_err(|e| Error::io("cannot remove", &path, &e))?;

@@ -8,6 +8,7 @@ use super::bootstrap;
 use super::fingerprint;
 use super::system::AptSystem;
 use super::verify;
+use crate::sys::fs::Scratch;
 use crate::vagga::build::builder::Builder;
 use crate::vagga::build::error::{IoContext, StepError};
 use crate::vagga::fetch::{Client, Proxies};
@@ -145,13 +146,13 @@ fn server_url(server: &str) -> String {
 
 fn download(b: &Builder, url: &str) -> Result<Vec<u8>, StepError> {
     let proxies = Proxies::by_setting(b.project.settings.proxy_env_vars);
-    let part = keys_dir(b)?.join(format!("answer.{}", std::process::id()));
-    let result = Client::new(&proxies)
+    let dir = keys_dir(b)?;
+    let scratch = Scratch::new(&dir, "answer").at("make a temporary directory in", &dir)?;
+    let part = scratch.path().join("key");
+    Client::new(&proxies)
         .download(url, &part, false, Some(MAX_ANSWER), &mut |_, _| {})
         .map_err(|e| StepError::new(e.to_string()))
-        .and_then(|_| fs::read(&part).at("read", &part));
-    super::store::remove(&part);
-    result
+        .and_then(|_| fs::read(&part).at("read", &part))
 }
 
 /// Writes a key where apt looks for keys of sources that name none.

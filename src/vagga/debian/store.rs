@@ -5,7 +5,8 @@
 //! releases/NAME        the newest InRelease seen of each suite (still signed, verified again on every use)
 //! plans/KEY            results of dependency resolution, keyed by the digests of the indexes
 //! lock                 held shared by builds, alone by `_clean --cache`
-//! tmp/                 downloads in progress (resumed when interrupted) and scratch space
+//! tmp/                 downloads in progress (resumed when interrupted)
+//! tmp/build.RANDOM/    scratch space of a build, removed by the next one if the build was killed
 //! ```
 
 use std::fs;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::mirror;
 use super::Error;
-use crate::sys::fs::{lock, lock_waiting, Lock};
+use crate::sys::fs::{lock, lock_waiting, Lock, Scratch};
 use crate::vagga::fetch::{self, digest, Client, FetchError, Proxies};
 
 /// Largest file taken without a known size, in bytes: `InRelease` has some 150 kB.
@@ -27,8 +28,13 @@ pub trait Transport {
     fn get(&mut self, url: &str, part: &Path, size: Option<u64>) -> Result<(), TransportError>;
 
     /// Fetches many files of known digest to their places, checking the digests.
-    fn get_all(&mut self, files: &[fetch::Wanted], progress: fetch::OnProgress)
-        -> Result<(), TransportError>;
+    /// `scratch` is a directory of the caller alone.
+    fn get_all(
+        &mut self,
+        files: &[fetch::Wanted],
+        scratch: &Path,
+        progress: fetch::OnProgress,
+    ) -> Result<(), TransportError>;
 }
 
 /// HTTP by vagga's client, several files at once.
@@ -65,10 +71,11 @@ impl Transport for Http {
     fn get_all(
         &mut self,
         files: &[fetch::Wanted],
+        scratch: &Path,
         progress: fetch::OnProgress,
     ) -> Result<(), TransportError> {
         let proxies = &self.proxies;
-        fetch::fetch_all(&|| Client::new(proxies), files, progress).map_err(classify)
+        fetch::fetch_all(&|| Client::new(proxies), files, scratch, progress).map_err(classify)
     }
 }
 
@@ -117,6 +124,7 @@ pub fn lock_path(dir: &Path) -> PathBuf {
 pub struct Store<'t> {
     /// Shared with other builds; `_clean --cache` takes it alone.
     _lock: Lock,
+    scratch: Scratch,
     dir: PathBuf,
     transport: &'t mut dyn Transport,
 }
@@ -128,16 +136,18 @@ impl<'t> Store<'t> {
             fs::create_dir_all(dir.join(sub))?;
         }
         let lock = lock(&lock_path(dir), false, true)?.ok_or(io::ErrorKind::WouldBlock)?;
+        let scratch = Scratch::new(&dir.join("tmp"), "build")?;
         Ok(Store {
             _lock: lock,
+            scratch,
             dir: dir.to_path_buf(),
             transport,
         })
     }
 
-    /// Scratch space on the same file system.
-    pub fn tmp(&self) -> PathBuf {
-        self.dir.join("tmp")
+    /// Scratch space on the same file system, of this process alone.
+    pub fn tmp(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// Where the newest `InRelease` of a suite is kept.
@@ -173,7 +183,8 @@ impl<'t> Store<'t> {
         let io = |e: io::Error| Fetch::Failed(format!("cannot keep {what} in {}: {e}", path.display()));
         fs::create_dir_all(path.parent().unwrap_or(&self.dir)).map_err(io)?;
         let part = self
-            .tmp()
+            .dir
+            .join("tmp")
             .join(format!("{}.part", wanted.sha256.to_ascii_lowercase()));
         let lock_path = part.with_extension("lock");
         let _lock = lock_waiting(&lock_path, || {}).map_err(io)?;
@@ -214,15 +225,17 @@ impl<'t> Store<'t> {
                 target: self.path_of(wanted.sha256),
             });
         }
-        self.transport.get_all(&remote, progress).map_err(|e| match e {
-            TransportError::NotFound => Fetch::NotFound("a package file".into()),
-            TransportError::Failed(why) => Fetch::Failed(why),
-        })
+        self.transport
+            .get_all(&remote, self.scratch.path(), progress)
+            .map_err(|e| match e {
+                TransportError::NotFound => Fetch::NotFound("a package file".into()),
+                TransportError::Failed(why) => Fetch::Failed(why),
+            })
     }
 
     /// Fetches a file that has no known digest into the scratch space.
     pub fn fresh(&mut self, url: &str, name: &str) -> Result<PathBuf, Fetch> {
-        let path = self.tmp().join(format!("{name}.{}", std::process::id()));
+        let path = self.tmp().join(name);
         remove(&path);
         self.get(url, &path, None)?;
         Ok(path)
@@ -302,7 +315,12 @@ mod tests {
             fs::write(part, &self.0).map_err(|e| TransportError::Failed(e.to_string()))
         }
 
-        fn get_all(&mut self, _: &[fetch::Wanted], _: fetch::OnProgress) -> Result<(), TransportError> {
+        fn get_all(
+            &mut self,
+            _: &[fetch::Wanted],
+            _: &Path,
+            _: fetch::OnProgress,
+        ) -> Result<(), TransportError> {
             Err(TransportError::NotFound)
         }
     }

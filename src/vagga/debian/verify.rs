@@ -73,8 +73,8 @@ impl Verifier {
     }
 }
 
-/// Verifies the clear-signed `file` and returns the signed text. `scratch` is an existing directory for temporary
-/// files, which are removed.
+/// Verifies the clear-signed `file` and returns the signed text. `scratch` is an existing directory of the caller
+/// alone for temporary files, which are removed.
 pub fn verify(
     verifier: &Verifier,
     keyring: &Keyring,
@@ -84,7 +84,7 @@ pub fn verify(
     let bad = |what: &str, e: std::io::Error| Refusal::Bad(format!("{what}: {e}"));
     let message = fs::read(file).map_err(|e| bad("cannot read it", e))?;
     let signed = split(&message).ok_or_else(|| Refusal::Bad("it is not one clear-signed message".into()))?;
-    let dir = scratch.join(format!("verify.{}", std::process::id()));
+    let dir = scratch.join("verify");
     fs::create_dir_all(&dir).map_err(|e| bad("cannot make a temporary directory", e))?;
     let result = binary_keyrings(keyring, &dir).and_then(|keys| match verifier {
         Verifier::Gpgv(program) => gpgv(program, &keys, &message, &dir),

@@ -32,12 +32,14 @@ impl Wanted {
     }
 }
 
-/// Fetches what is missing, a few files at a time. A file is renamed to its target only with the right digest.
+/// Fetches what is missing, a few files at a time. A file is renamed to its target only with the right digest; until
+/// then it is in `scratch`, a directory of the caller alone on the same file system.
 ///
 /// Errors: the first file that could not be had, by URL. Files that did arrive stay.
 pub fn fetch_all(
     make: &dyn Fn() -> Client,
     files: &[Wanted],
+    scratch: &Path,
     progress: OnProgress,
 ) -> Result<(), FetchError> {
     let missing: Vec<&Wanted> = files.iter().filter(|f| !f.is_there()).collect();
@@ -48,20 +50,23 @@ pub fn fetch_all(
         }
     }
     if missing.len() <= 2 {
-        return in_this_process(&make(), &missing, total, progress);
+        return in_this_process(&make(), &missing, scratch, total, progress);
     }
-    in_workers(make, &missing, total, progress)
+    in_workers(make, &missing, scratch, total, progress)
 }
 
 fn in_this_process(
     client: &Client,
     files: &[&Wanted],
+    scratch: &Path,
     total: u64,
     progress: OnProgress,
 ) -> Result<(), FetchError> {
     let mut before = 0;
     for file in files {
-        fetch_one(client, file, &mut |done, _| progress(before + done, Some(total)))?;
+        fetch_one(client, file, scratch, &mut |done, _| {
+            progress(before + done, Some(total))
+        })?;
         before += file.size;
     }
     Ok(())
@@ -71,6 +76,7 @@ fn in_this_process(
 fn in_workers(
     make: &dyn Fn() -> Client,
     files: &[&Wanted],
+    scratch: &Path,
     total: u64,
     progress: OnProgress,
 ) -> Result<(), FetchError> {
@@ -82,7 +88,7 @@ fn in_workers(
             Fork::Child => {
                 let _ = process::set_parent_death_signal(libc::SIGKILL);
                 let share: Vec<&Wanted> = files.iter().skip(worker).step_by(WORKERS).copied().collect();
-                let result = in_this_process(&make(), &share, 0, &mut |_, _| ());
+                let result = in_this_process(&make(), &share, scratch, 0, &mut |_, _| ());
                 if let Err(error) = &result {
                     log::info!("{error}");
                 }
@@ -115,7 +121,7 @@ fn in_workers(
     if failed {
         // Whatever a worker could not get is tried once more here, for its error.
         let rest: Vec<&Wanted> = files.iter().filter(|f| !f.is_there()).copied().collect();
-        return in_this_process(&make(), &rest, total, progress);
+        return in_this_process(&make(), &rest, scratch, total, progress);
     }
     Ok(())
 }
@@ -124,8 +130,10 @@ fn arrived(files: &[&Wanted]) -> u64 {
     files.iter().filter(|f| f.is_there()).map(|f| f.size).sum()
 }
 
-fn fetch_one(client: &Client, file: &Wanted, progress: OnProgress) -> Result<(), FetchError> {
-    let part = part_of(&file.target);
+fn fetch_one(client: &Client, file: &Wanted, scratch: &Path, progress: OnProgress) -> Result<(), FetchError> {
+    // Workers have the same scratch directory and may want one file twice.
+    let name = file.target.file_name().unwrap_or_default().to_string_lossy();
+    let part = scratch.join(format!("{name}.{}.part", std::process::id()));
     let actual = match file.url.strip_prefix("file://") {
         Some(path) => {
             copy_local(Path::new(path), &part)?;
@@ -134,7 +142,7 @@ fn fetch_one(client: &Client, file: &Wanted, progress: OnProgress) -> Result<(),
         None => {
             client
                 .download(&file.url, &part, false, Some(file.size), progress)
-                // Its name is that of this process: nobody would go on with it.
+                // Nobody would go on with it.
                 .inspect_err(|_| drop(fs::remove_file(&part)))?
                 .sha256
         }
@@ -158,11 +166,4 @@ fn copy_local(from: &Path, to: &Path) -> Result<(), FetchError> {
         ))),
         Err(e) => Err(FetchError(format!("{}: {e}", from.display()))),
     }
-}
-
-/// A name of this process, so that two builds may fetch the same file at once.
-fn part_of(target: &Path) -> PathBuf {
-    let mut name = target.as_os_str().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    name.into()
 }

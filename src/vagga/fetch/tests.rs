@@ -296,14 +296,17 @@ fn many_files_at_once() {
     // Two files are fetched without forking, which a test with threads must not do.
     let files = [wanted(PAYLOAD_DIGEST, 1), wanted(PAYLOAD_DIGEST, 2)];
     let mut seen = 0;
-    fetch_all(&|| Client::new(&Proxies::None), &files, &mut |done, _| {
-        seen = done
-    })
+    fetch_all(
+        &|| Client::new(&Proxies::None),
+        &files,
+        &temp.0,
+        &mut |done, _| seen = done,
+    )
     .unwrap();
     assert_eq!(seen, 14);
     assert_eq!(fs::read(&files[1].target).unwrap(), b"payload");
     let wrong = wanted(&"0".repeat(64), 3);
-    let error = fetch_all(&|| Client::new(&Proxies::None), &[wrong], &mut |_, _| ())
+    let error = fetch_all(&|| Client::new(&Proxies::None), &[wrong], &temp.0, &mut |_, _| ())
         .unwrap_err()
         .0;
     assert!(error.contains("Hashsum mismatch"), "{error}");
@@ -312,5 +315,5 @@ fn many_files_at_once() {
         size: 3,
         ..wanted(PAYLOAD_DIGEST, 4)
     };
-    assert!(fetch_all(&|| Client::new(&Proxies::None), &[large], &mut |_, _| ()).is_err());
+    assert!(fetch_all(&|| Client::new(&Proxies::None), &[large], &temp.0, &mut |_, _| ()).is_err());
 }

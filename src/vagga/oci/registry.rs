@@ -10,6 +10,7 @@ use super::credentials::{self, Entry};
 use super::image::{Configuration, Document, Image, Manifest, Platform, ACCEPT};
 use super::name::{is_loopback, Name};
 use super::{Descriptor, Digest, OciError, MAX_DOCUMENT};
+use crate::sys::fs::Scratch;
 use crate::vagga::fetch::{self, Client, Wanted};
 
 /// A token is asked for anew when it is older: they live for at least a minute.
@@ -88,7 +89,12 @@ impl<'a> Registry<'a> {
         }
         self.refresh()?;
         let client = self.authorized();
-        fetch::fetch_all(&|| client.clone(), &wanted, progress).map_err(|e| OciError::new(e.0))?;
+        let dir = cache.join("oci");
+        let scratch = std::fs::create_dir_all(&dir)
+            .and_then(|()| Scratch::new(&dir, "fetch"))
+            .map_err(|e| OciError::new(format!("{}: {e}", dir.display())))?;
+        fetch::fetch_all(&|| client.clone(), &wanted, scratch.path(), progress)
+            .map_err(|e| OciError::new(e.0))?;
         let files = wanted
             .into_iter()
             .zip(&manifest.layers)

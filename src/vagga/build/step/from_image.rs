@@ -1,9 +1,9 @@
 //! `!FromImage`: a base system from an OCI image, out of a registry, a layout or an archive.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::sys::fs::remove_tree;
+use crate::sys::fs::Scratch;
 use crate::sys::path::Root;
 use crate::vagga::archive::Owners;
 use crate::vagga::build::builder::Builder;
@@ -55,10 +55,7 @@ fn from_file(b: &mut Builder, s: &FromImage, address: &str, platform: &Platform)
     }
     let file = b.fetch(&urls, s.sha256.as_deref())?;
     let scratch = scratch(&b.storage.cache)?;
-    let result =
-        from_archive(b, s, &file, &scratch, platform).map_err(|e| super::tar::of_archive(address, e));
-    remove_tree(&scratch).at("remove", &scratch)?;
-    result
+    from_archive(b, s, &file, scratch.path(), platform).map_err(|e| super::tar::of_archive(address, e))
 }
 
 fn from_archive(
@@ -75,13 +72,10 @@ fn from_archive(
 }
 
 /// A new directory in the cache, of this process.
-fn scratch(cache: &Path) -> Result<PathBuf, StepError> {
+fn scratch(cache: &Path) -> Result<Scratch, StepError> {
     let dir = cache.join("oci");
     fs::create_dir_all(&dir).at("create directory", &dir)?;
-    let dir = dir.join(format!("tmp.{}", std::process::id()));
-    remove_tree(&dir).at("remove", &dir)?;
-    fs::create_dir(&dir).at("create directory", &dir)?;
-    Ok(dir)
+    Scratch::new(&dir, "unpack").at("make a temporary directory in", &dir)
 }
 
 fn unpack(b: &mut Builder, image: &Image) -> Result<(), StepError> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::program::Program;
 use super::{clone, export, wanted};
+use crate::sys::fs::Scratch;
 use crate::sys::path::Root;
 use crate::vagga::build::error::{IoContext, StepError};
 use crate::vagga::config::step::Git;
@@ -25,11 +26,9 @@ pub fn keep(project: &Project, storage: &Storage, s: &Git, refresh: bool) -> Res
     let wanted = wanted(project, &s.url, s.revision.as_deref(), s.branch.as_deref())?;
     let program = Program::new(&wanted.source, project.settings.proxy_env_vars);
     let commit = clone::updated(&program, &clones, &wanted)?;
-    let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    let fresh = storage
-        .checkouts()
-        .join(format!(".tmp.{name}.{}", std::process::id()));
-    remove(&fresh)?;
+    let parent = storage.checkouts();
+    let scratch = Scratch::new(&parent, ".tmp").at("make a temporary directory in", &parent)?;
+    let fresh = scratch.path().join("files");
     fs::create_dir(&fresh).at("create", &fresh)?;
     export(&program, &commit, &Root::open(&fresh).at("open", &fresh)?)?;
     // Killed between the two, the next build fetches again.
